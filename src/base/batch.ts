@@ -1,0 +1,134 @@
+// A batch: the packets of one round, as columns over the slab. Everything is allocated once; a round only moves numbers.
+//
+// Slots 0..count-1 are in use: first what a port received, then what the gateway itself makes in this round (replies, ICMP
+// errors, copies for flooding), which take their bytes from a scratch region that is free again when the round ends.
+
+import { FRAME_MAX, HEADROOM, type Slab } from './slab.ts';
+
+/** Most packets that a port may hand over in one round. */
+export const BATCH_RX = 256;
+/** Slots of a batch: received packets, and those that the gateway makes in the round. */
+export const BATCH_SLOTS = 2048;
+
+/** `offload` bit: the 10 bytes in front of the frame are a valid virtio_net_hdr (virtio 1.2 §5.1.6). */
+export const OFFLOAD_VNET = 1;
+/** `offload` bit: the L4 checksum is partial (VIRTIO_NET_HDR_F_NEEDS_CSUM); csum_start/csum_offset say where. */
+export const OFFLOAD_CSUM = 2;
+/** `offload` bit: the frame is a GSO frame, to be split into gso_size segments by whoever needs plain frames. */
+export const OFFLOAD_GSO = 4;
+
+export class Batch {
+  readonly slab: Slab;
+  readonly u8: Uint8Array;
+  readonly view: DataView;
+  count = 0;
+  /** Offset in the slab of the frame's first byte (Ethernet destination). At least HEADROOM bytes before it are free. */
+  readonly off = new Int32Array(BATCH_SLOTS);
+  /** Bytes of the frame, without FCS. */
+  readonly len = new Int32Array(BATCH_SLOTS);
+  /** PortId by which the frame came; 0xffff for a packet that the gateway made. */
+  readonly port = new Uint16Array(BATCH_SLOTS);
+  /** IfIndex by which it came (set by ethernet-input). */
+  readonly iface = new Uint16Array(BATCH_SLOTS);
+  /** IfIndex by which it shall leave. */
+  readonly outIface = new Uint16Array(BATCH_SLOTS);
+  /** Bytes from `off` to the network header: 14, or more while tags are in place. */
+  readonly l3 = new Uint8Array(BATCH_SLOTS);
+  /** AdjIndex that the lookup chose, -1 for none. */
+  readonly adj = new Int32Array(BATCH_SLOTS);
+  /** Index into REASONS: why the packet is dropped, consumed or reported. */
+  readonly reason = new Uint16Array(BATCH_SLOTS);
+  /** OFFLOAD_* bits. */
+  readonly offload = new Uint8Array(BATCH_SLOTS);
+  /** Row of the trace buffer, or -1 for a packet that nobody traces. */
+  readonly trace = new Int32Array(BATCH_SLOTS);
+  /** Node-private number that travels with the packet to the next node (an IPv4 address, a code). */
+  readonly aux = new Uint32Array(BATCH_SLOTS);
+  /** 1 for a packet that the gateway made: it never causes another one. */
+  readonly originated = new Uint8Array(BATCH_SLOTS);
+
+  readonly #scratch: number;
+  readonly #scratchEnd: number;
+  #top: number;
+
+  constructor(slab: Slab, scratchBytes = 8 << 20) {
+    this.slab = slab;
+    this.u8 = slab.u8;
+    this.view = slab.view;
+    this.#scratch = slab.reserve(scratchBytes);
+    this.#scratchEnd = this.#scratch + scratchBytes;
+    this.#top = this.#scratch;
+  }
+
+  /** Forgets all packets of the round and frees the scratch region. */
+  reset(): void {
+    this.count = 0;
+    this.#top = this.#scratch;
+  }
+
+  /** Slots left for received packets, given what this round already holds. */
+  get room(): number {
+    return BATCH_SLOTS - this.count;
+  }
+
+  /** Adds a received frame that lies in the slab; returns its slot. The caller has checked that there is room. */
+  add(off: number, len: number, port: number, offload: number): number {
+    const i = this.count++;
+    this.off[i] = off;
+    this.len[i] = len;
+    this.port[i] = port;
+    this.iface[i] = 0;
+    this.outIface[i] = 0;
+    this.l3[i] = 14;
+    this.adj[i] = -1;
+    this.reason[i] = 0;
+    this.offload[i] = offload;
+    this.trace[i] = -1;
+    this.aux[i] = 0;
+    this.originated[i] = 0;
+    return i;
+  }
+
+  /**
+   * Makes a packet of `len` bytes in the scratch region, with HEADROOM before it; its bytes are not cleared.
+   * Returns its slot, or -1 when slots or scratch are used up (the caller counts `no-buffer`).
+   */
+  alloc(len: number): number {
+    const off = this.#top + HEADROOM;
+    const end = (off + len + 63) & -64;
+    if (this.count >= BATCH_SLOTS || len > FRAME_MAX || end > this.#scratchEnd) return -1;
+    this.#top = end;
+    const i = this.add(off, len, 0xffff, 0);
+    this.originated[i] = 1;
+    return i;
+  }
+
+  /** Copies packet `i`, its virtio header and its columns into a new slot; -1 when there is no room. `originated` is kept. */
+  clone(i: number): number {
+    const j = this.alloc(this.len[i]);
+    if (j < 0) return -1;
+    this.u8.copyWithin(this.off[j] - 10, this.off[i] - 10, this.off[i] + this.len[i]);
+    this.port[j] = this.port[i];
+    this.iface[j] = this.iface[i];
+    this.outIface[j] = this.outIface[i];
+    this.l3[j] = this.l3[i];
+    this.adj[j] = this.adj[i];
+    this.reason[j] = this.reason[i];
+    this.offload[j] = this.offload[i];
+    this.trace[j] = this.trace[i];
+    this.aux[j] = this.aux[i];
+    this.originated[j] = this.originated[i];
+    return j;
+  }
+
+  /** A mark of slots and scratch, for a node that makes packets, sends them and takes the room back (see `rewind`). */
+  mark(): number {
+    return this.#top;
+  }
+
+  /** Gives back all slots from `count` on and all scratch above `mark`: only for packets that are already sent. */
+  rewind(count: number, mark: number): void {
+    this.count = count;
+    this.#top = mark;
+  }
+}

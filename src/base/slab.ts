@@ -1,0 +1,42 @@
+// The slab: one piece of shared memory in which every frame of a data plane lives.
+//
+// A port reserves its receive buffers here once, at its start. A native port maps the kernel's ring over its reservation
+// (MAP_FIXED), so a frame is read, rewritten and sent where the kernel wrote it, and all nodes use the same two views.
+
+import { assert, NearhopError } from './errors.ts';
+
+/** Free bytes in front of every frame: room for VXLAN over IPv4 with a VLAN tag (54) and the virtio-net header (10). */
+export const HEADROOM = 128;
+/** Largest frame the data plane carries: a 64 KiB GSO frame with its Ethernet and VLAN headers. */
+export const FRAME_MAX = 65536 + 64;
+const PAGE = 4096;
+
+export class Slab {
+  readonly buffer: SharedArrayBuffer;
+  readonly u8: Uint8Array;
+  /** Network byte order is DataView's default: `view.getUint16(off)` reads big-endian. */
+  readonly view: DataView;
+  #top = PAGE; // offset 0 stays unused, so that 0 can mean "none"
+
+  /** @param bytes size of the address range; pages are taken from the system only when touched. */
+  constructor(bytes = 256 << 20) {
+    this.buffer = new SharedArrayBuffer(bytes);
+    this.u8 = new Uint8Array(this.buffer);
+    this.view = new DataView(this.buffer);
+  }
+
+  /** Reserves `bytes` for the life of the slab; returns their offset, a multiple of `align` (a power of two). */
+  reserve(bytes: number, align = 64): number {
+    assert((align & (align - 1)) === 0, 'alignment is a power of two');
+    const off = (this.#top + align - 1) & -align;
+    if (off + bytes > this.u8.length) {
+      throw new NearhopError(
+        'slab-full',
+        `packet memory is used up: ${bytes} bytes wanted, ${this.u8.length - off} of ${this.u8.length} left`,
+        { hint: "raise gateway.packetMemoryMiB, or lower the ports' rxSlots" },
+      );
+    }
+    this.#top = off + bytes;
+    return off;
+  }
+}

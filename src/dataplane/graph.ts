@@ -1,0 +1,282 @@
+// The data plane: a fixed list of nodes over one batch. A packet's way through it, in the order of NODES below:
+//
+//   port.rx → ethernet-input ─┬─ bridged: l2-guard → l2-learn → arp-filter ┐
+//                             │                               l2-classify ┼→ l2-forward / l2-flood ┐
+//                             └─ routed: arp-input, ip4-input ←───────────┘                        │
+//                                ip4-input → ip4-lookup → ip4-local │ ip4-neighbor │ ip4-rewrite ──┤
+//                                                                   icmp4-error                     ↓
+//                                                                                   interface-output → port.tx
+//
+// Each node gets the slots that earlier nodes pushed to it, as one vector, once a round. Pushes go only to later nodes, so a
+// round ends after one walk over the list. What the gateway itself makes (ARP, echo replies, ICMP errors, frames that waited
+// for a neighbor) starts with `originate`, and is carried by a second walk; such a packet never causes another one, so
+// there is no third.
+
+import { BATCH_RX, BATCH_SLOTS, Batch } from '../base/batch.ts';
+import type { Clock } from '../base/clock.ts';
+import { assert } from '../base/errors.ts';
+import type { IfIndex } from '../base/ids.ts';
+import type { Slab } from '../base/slab.ts';
+import type { Port } from '../ports/port.ts';
+import { type Counters, IF_COUNTER, IF_COUNTER_STRIDE, TOTAL } from '../stats/counters.ts';
+import { REASONS } from '../stats/reasons.ts';
+import type { AdjacencyTable } from '../tables/adjacency-table.ts';
+import type { Fdb } from '../tables/fdb.ts';
+import type { Fib4Reader } from '../tables/fib4.ts';
+import type { InterfaceTable } from '../tables/interface-table.ts';
+import type { NeighborTable } from '../tables/neighbor-table.ts';
+import type { NetworkTable } from '../tables/network-table.ts';
+import type { VmTable } from '../tables/vm-table.ts';
+import type { EventSink } from './events.ts';
+import type { Trace } from './trace.ts';
+
+/** Nodes in the order in which a round visits them. */
+export const NODES = [
+  'ethernet-input',
+  'l2-guard',
+  'l2-learn',
+  'arp-filter',
+  'l2-classify',
+  'arp-input',
+  'ip4-input',
+  'ip4-lookup',
+  'ip4-local',
+  'ip4-neighbor',
+  'icmp4-error',
+  'ip4-rewrite',
+  'l2-forward',
+  'l2-flood',
+  'interface-output',
+  'drop',
+] as const;
+export type NodeName = (typeof NODES)[number];
+export const NODE = Object.freeze(
+  Object.fromEntries(NODES.map((n, i) => [n, i])) as Record<NodeName, number>,
+);
+
+/** A node classifies its packets and pushes each to a later node, or ends it with a reason. */
+export interface GraphNode {
+  readonly name: NodeName;
+  process(batch: Batch, idx: Uint16Array, n: number, ctx: Context): void;
+  /** Called about every 10 ms of the clock, between rounds: ageing, retries. May originate packets. */
+  tick?(nowMs: number, ctx: Context): void;
+}
+
+/** The tables that the nodes read and write. */
+export interface Tables {
+  readonly interfaces: InterfaceTable;
+  readonly networks: NetworkTable;
+  readonly vms: VmTable;
+  readonly adjacencies: AdjacencyTable;
+  readonly fib4: Fib4Reader;
+  readonly fdb: Fdb;
+  readonly neighbors: NeighborTable;
+}
+
+/** What a node sees of the data plane that it runs in. */
+export class Context {
+  readonly tables: Tables;
+  readonly counters: Counters;
+  readonly ports: readonly Port[];
+  readonly trace: Trace;
+  readonly events: EventSink;
+  /** Time of this round, ms of the clock. */
+  nowMs = 0;
+  readonly batch: Batch;
+
+  readonly #vectors: Uint16Array[] = NODES.map(() => new Uint16Array(BATCH_SLOTS));
+  readonly #counts = new Int32Array(NODES.length);
+  readonly #next: { vectors: Uint16Array[]; counts: Int32Array } = {
+    vectors: NODES.map(() => new Uint16Array(BATCH_SLOTS)),
+    counts: new Int32Array(NODES.length),
+  };
+  /** Node being processed, -1 between walks; pushes must go beyond it. */
+  #at = -1;
+
+  constructor(
+    tables: Tables,
+    counters: Counters,
+    ports: readonly Port[],
+    trace: Trace,
+    events: EventSink,
+    batch: Batch,
+  ) {
+    this.tables = tables;
+    this.counters = counters;
+    this.ports = ports;
+    this.trace = trace;
+    this.events = events;
+    this.batch = batch;
+  }
+
+  /** Sends slot `i` on to a later node of this walk. */
+  push(node: number, i: number): void {
+    if (node <= this.#at) assert(false, `push from ${NODES[this.#at]} back to ${NODES[node]}`);
+    this.#vectors[node][this.#counts[node]++] = i;
+    if (this.batch.trace[i] >= 0) this.trace.step(this.batch, i, this.#at, node);
+  }
+
+  /**
+   * Hands a packet that the gateway made (`batch.alloc`) to `node` of the second walk, and counts it as originated.
+   * From `tick` it is carried by the round that follows at once.
+   */
+  originate(node: number, i: number): void {
+    this.counters.totals[TOTAL.originated]++;
+    this.requeue(node, i);
+  }
+
+  /** As `originate`, for a packet that is already counted: one that waited in a queue. */
+  requeue(node: number, i: number): void {
+    this.#next.vectors[node][this.#next.counts[node]++] = i;
+  }
+
+  /** Ends slot `i`: counts the reason and the total that its class belongs to. */
+  drop(i: number, reason: number): void {
+    this.batch.reason[i] = reason;
+    this.counters.reasons[reason]++;
+    if (REASONS[reason].cls === 'consume') this.counters.totals[TOTAL.consumed]++;
+    else {
+      this.counters.totals[TOTAL.dropped]++;
+      this.counters.ifaces[this.batch.iface[i] * IF_COUNTER_STRIDE + IF_COUNTER.rxDrops]++;
+    }
+    if (this.batch.trace[i] >= 0) this.trace.end(this.batch, i, this.#at, reason);
+  }
+
+  /** Counts something about slot `i`, which goes on. */
+  note(i: number, reason: number): void {
+    this.counters.reasons[reason]++;
+    if (this.batch.trace[i] >= 0) this.trace.note(this.batch, i, this.#at, reason);
+  }
+
+  /** One walk over the nodes. */
+  walk(nodes: readonly GraphNode[]): void {
+    for (let n = 0; n < nodes.length; n++) {
+      const count = this.#counts[n];
+      if (count === 0) continue;
+      this.#at = n;
+      this.#counts[n] = 0;
+      nodes[n].process(this.batch, this.#vectors[n], count, this);
+    }
+    this.#at = -1;
+  }
+
+  /** Makes what `originate` and `requeue` collected the input of the next walk; returns whether there is any. */
+  takeOriginated(): boolean {
+    let any = false;
+    for (let n = 0; n < NODES.length; n++) {
+      const count = this.#next.counts[n];
+      if (count === 0) continue;
+      any = true;
+      this.#vectors[n].set(this.#next.vectors[n].subarray(0, count), this.#counts[n]);
+      this.#counts[n] += count;
+      this.#next.counts[n] = 0;
+    }
+    return any;
+  }
+}
+
+const TICK_MS = 10;
+
+export class Dataplane {
+  readonly context: Context;
+  readonly #nodes: readonly GraphNode[];
+  readonly #ports: readonly Port[];
+  readonly #batch: Batch;
+  readonly #clock: Clock;
+  readonly #counters: Counters;
+  #nextTickMs = 0;
+
+  constructor(options: {
+    slab: Slab;
+    clock: Clock;
+    tables: Tables;
+    counters: Counters;
+    ports: readonly Port[];
+    nodes: readonly GraphNode[];
+    trace: Trace;
+    events: EventSink;
+  }) {
+    const { slab, clock, tables, counters, ports, nodes, trace, events } = options;
+    assert(
+      nodes.length === NODES.length && nodes.every((n, i) => n.name === NODES[i]),
+      'nodes stand in the order of NODES',
+    );
+    ports.forEach((p, i) => {
+      assert(p.id === i, `port ${p.name} stands at its id`);
+    });
+    this.#batch = new Batch(slab);
+    this.#clock = clock;
+    this.#ports = ports;
+    this.#nodes = nodes;
+    this.#counters = counters;
+    this.context = new Context(tables, counters, ports, trace, events, this.#batch);
+  }
+
+  /**
+   * One round: asks every port for one batch and carries each batch to its end. Returns the packets received and made,
+   * so 0 says that there was nothing to do. Frames never outlive the round.
+   */
+  round(): number {
+    let moved = this.tickIfDue();
+    for (let p = 0; p < this.#ports.length; p++) moved += this.drain(p);
+    if (moved > 0) this.#counters.totals[TOTAL.rounds]++;
+    return moved;
+  }
+
+  /** Takes one batch from one port and carries it to its end; returns how many packets the port had. */
+  drain(port: number): number {
+    const p = this.#ports[port];
+    this.#batch.reset();
+    const n = p.rx(this.#batch, BATCH_RX);
+    if (n === 0) return 0;
+    const ctx = this.context;
+    ctx.nowMs = this.#clock.nowMs();
+    this.#counters.totals[TOTAL.received] += n;
+    if (ctx.trace.active) for (let i = 0; i < n; i++) ctx.trace.consider(this.#batch, i, ctx.nowMs);
+    for (let i = 0; i < n; i++) ctx.push(0, i);
+    this.#carry();
+    p.rxRelease();
+    return n;
+  }
+
+  /**
+   * Runs `make` with an empty batch, so that it can originate packets, and carries them. For what does not start with a
+   * received frame: announcements of the control plane. Returns how many packets the batch held.
+   */
+  originate(make: (ctx: Context) => void): number {
+    this.#batch.reset();
+    this.context.nowMs = this.#clock.nowMs();
+    make(this.context);
+    const made = this.#batch.count;
+    this.#carry();
+    return made;
+  }
+
+  /** Runs the nodes' timers when they are due. Returns how many packets they made. */
+  tickIfDue(): number {
+    const now = this.#clock.nowMs();
+    if (now < this.#nextTickMs) return 0;
+    this.#nextTickMs = now + TICK_MS;
+    return this.originate((ctx) => {
+      for (const node of this.#nodes) node.tick?.(now, ctx);
+    });
+  }
+
+  /** When the next tick is due, ms of the clock. */
+  get nextTickMs(): number {
+    return this.#nextTickMs;
+  }
+
+  #carry(): void {
+    this.context.walk(this.#nodes);
+    if (this.context.takeOriginated()) this.context.walk(this.#nodes);
+    assert(!this.context.takeOriginated(), 'an originated packet caused another one');
+  }
+}
+
+/** Adds a packet to an interface's receive counters. */
+export function countRx(counters: Counters, iface: IfIndex | number, bytes: number): void {
+  const row = iface * IF_COUNTER_STRIDE;
+  counters.ifaces[row + IF_COUNTER.rxPackets]++;
+  counters.ifaces[row + IF_COUNTER.rxBytes] += bytes;
+}
