@@ -46,7 +46,7 @@ export function dot1qPush(
   tci: number,
   tpid = DOT1Q_TPID,
 ): number {
-  // byte moves: push and pop take 17 ns together this way, 34 ns by copyWithin (Node 20)
+  // byte moves: push and pop take 23 ns together this way, 34 ns by copyWithin (Node 20)
   for (let i = 0; i < 12; i++) u8[off - DOT1Q_LEN + i] = u8[off + i];
   view.setUint16(off + 8, tpid);
   view.setUint16(off + 10, tci);
