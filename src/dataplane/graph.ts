@@ -271,6 +271,7 @@ export class Dataplane {
     this.context.walk(this.#nodes);
     if (this.context.takeOriginated()) this.context.walk(this.#nodes);
     assert(!this.context.takeOriginated(), 'an originated packet caused another one');
+    this.context.trace.commit();
   }
 }
 
