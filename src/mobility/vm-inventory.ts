@@ -1,0 +1,195 @@
+// The inventory of VMs, and what a move does. For every move the order matters and stands here once:
+//
+//   to the target gateway   side = target in the data plane, then the /32 into the RIB, then a GARP of T to the VM
+//   away from it            withdraw the /32, then side = source, then the VM's own announcement
+//
+// so that no frame of a local VM ever meets a gateway that is not yet, or no longer, its own (S18, S19).
+
+import { NearhopError } from '../base/errors.ts';
+import { type NetworkId, networkId } from '../base/ids.ts';
+import type { NetworkTable } from '../tables/network-table.ts';
+import { SIDE_SOURCE, SIDE_TARGET, type VmTable } from '../tables/vm-table.ts';
+import { type MigrateKind, nextState, type Vm, type VmState, vmIsLocal } from './vm.ts';
+
+/** What mobility asks of the rest of the gateway. */
+export interface MobilityActions {
+  /** Puts the /32 into the RIB with source `mobility`, out of the network's BVI; BGP announces it from there. */
+  injectRoute(network: NetworkId, ip: number): void;
+  withdrawRoute(network: NetworkId, ip: number): void;
+  /** Lets every switch at both sites know where the VM's MAC is now (RARP of the VM), and forgets where it was. */
+  announceVm(network: NetworkId, macHi: number, macLo: number): void;
+  /** Unicast gratuitous ARP of the target gateway to this VM, so that its cache holds T-MAC at once. */
+  announceGateway(network: NetworkId, macHi: number, macLo: number, ip: number): void;
+}
+
+export interface VmSpec {
+  readonly name: string;
+  readonly network: string;
+  readonly macHi: number;
+  readonly macLo: number;
+  readonly addresses: readonly number[];
+  readonly state: VmState;
+}
+
+export class VmInventory {
+  readonly #vms = new Map<string, Vm>();
+  readonly #networks: NetworkTable;
+  readonly #table: VmTable;
+  readonly #actions: MobilityActions;
+
+  constructor(networks: NetworkTable, table: VmTable, actions: MobilityActions) {
+    this.#networks = networks;
+    this.#table = table;
+    this.#actions = actions;
+  }
+
+  /** Adds a VM in the state it is found in. Throws `network-unknown`, `vm-duplicate`, `address-outside`. */
+  add(spec: VmSpec): Vm {
+    const network = this.#networks.names.indexOf(spec.network);
+    if (network < 0) {
+      throw new NearhopError('network-unknown', `no network '${spec.network}'`, {
+        hint: `networks: ${this.#networks.names.join(', ') || 'none'}`,
+      });
+    }
+    if (this.#vms.has(spec.name))
+      throw new NearhopError('vm-duplicate', `there is a VM '${spec.name}' already`);
+    const clash = this.list().find(
+      (vm) =>
+        vm.network === network &&
+        ((vm.macHi === spec.macHi && vm.macLo === spec.macLo) ||
+          vm.addresses.some((a) => spec.addresses.includes(a))),
+    );
+    if (clash) {
+      throw new NearhopError(
+        'vm-duplicate',
+        `'${spec.name}' has the MAC or an address of VM '${clash.name}'`,
+      );
+    }
+    for (const ip of spec.addresses) this.#checkAddress(networkId(network), ip);
+    const vm: Vm = {
+      name: spec.name,
+      network: networkId(network),
+      macHi: spec.macHi,
+      macLo: spec.macLo,
+      addresses: [...spec.addresses],
+      state: 'AT_SOURCE',
+      route: 'none',
+      seq: 0,
+      alarm: '',
+    };
+    this.#vms.set(vm.name, vm);
+    this.#enter(vm, spec.state);
+    return vm;
+  }
+
+  /** Takes a VM out of the inventory, its routes first. */
+  remove(name: string): void {
+    const vm = this.get(name);
+    this.#leaveTarget(vm);
+    this.#table.remove(vm.network, vm.macHi, vm.macLo);
+    this.#vms.delete(name);
+  }
+
+  /** The VM of this name. Throws `vm-unknown`. */
+  get(name: string): Vm {
+    const vm = this.#vms.get(name);
+    if (vm) return vm;
+    throw new NearhopError('vm-unknown', `no VM '${name}'`, {
+      hint:
+        this.#vms.size > 0
+          ? `VMs: ${[...this.#vms.keys()].slice(0, 20).join(', ')}`
+          : 'the inventory is empty',
+    });
+  }
+
+  list(): Vm[] {
+    return [...this.#vms.values()];
+  }
+
+  /** Does what `kind` says happened. Throws `transition-invalid`. */
+  migrate(name: string, kind: MigrateKind): Vm {
+    const vm = this.get(name);
+    const next = nextState(vm, kind, this.#networks.proximity[vm.network] === 1);
+    if (next === vm.state) return vm;
+    const moved = (vm.state === 'AT_SOURCE') !== (next === 'AT_SOURCE');
+    if (moved) vm.seq++;
+    this.#enter(vm, next);
+    if (moved) this.#actions.announceVm(vm.network, vm.macHi, vm.macLo);
+    return vm;
+  }
+
+  /** A reported address list: routes follow it (S23). An empty list keeps the last one: a lost report is not a move. */
+  setAddresses(name: string, addresses: readonly number[]): Vm {
+    const vm = this.get(name);
+    if (addresses.length === 0) return vm;
+    for (const ip of addresses) this.#checkAddress(vm.network, ip);
+    const taken = this.list().find(
+      (other) =>
+        other !== vm && other.network === vm.network && other.addresses.some((a) => addresses.includes(a)),
+    );
+    if (taken)
+      throw new NearhopError('vm-duplicate', `an address of '${name}' is VM '${taken.name}''s already`);
+    if (vmIsLocal(vm)) {
+      for (const ip of vm.addresses) if (!addresses.includes(ip)) this.#actions.withdrawRoute(vm.network, ip);
+      for (const ip of addresses) if (!vm.addresses.includes(ip)) this.#actions.injectRoute(vm.network, ip);
+    }
+    vm.addresses = [...addresses];
+    this.#enter(vm, vm.state === 'NO_IP' ? 'LOCAL_PENDING' : vm.state);
+    return vm;
+  }
+
+  /** Somebody saw the VM's /32 in the source's own table (S17, S25). */
+  markLearned(name: string): Vm {
+    const vm = this.get(name);
+    if (!vmIsLocal(vm)) {
+      throw new NearhopError(
+        'transition-invalid',
+        `${name} is ${vm.state}: it has no /32 that could be learned`,
+      );
+    }
+    vm.state = 'LOCAL';
+    vm.route = 'learned';
+    vm.alarm = '';
+    return vm;
+  }
+
+  /** The source gateway delivered to a local VM: its router does not use the /32, whatever was believed (S14). */
+  sawAsymmetric(network: NetworkId, macHi: number, macLo: number): Vm | undefined {
+    const vm = this.list().find((v) => v.network === network && v.macHi === macHi && v.macLo === macLo);
+    if (vm === undefined || !vmIsLocal(vm)) return undefined;
+    vm.state = 'LOCAL_PENDING';
+    vm.route = 'injected';
+    vm.alarm = 'not-learned: inbound traffic comes over the extension';
+    return vm;
+  }
+
+  #enter(vm: Vm, state: VmState): void {
+    const wasLocal = vmIsLocal(vm);
+    if (wasLocal && state !== 'LOCAL' && state !== 'LOCAL_PENDING') this.#leaveTarget(vm);
+    vm.state = state;
+    const local = vmIsLocal(vm);
+    const side = local ? SIDE_TARGET : SIDE_SOURCE;
+    this.#table.set(vm.network, vm.macHi, vm.macLo, side, vm.addresses[0] ?? 0);
+    if (!local || wasLocal) return;
+    for (const ip of vm.addresses) this.#actions.injectRoute(vm.network, ip);
+    vm.route = 'injected';
+    this.#actions.announceGateway(vm.network, vm.macHi, vm.macLo, vm.addresses[0] ?? 0);
+  }
+
+  #leaveTarget(vm: Vm): void {
+    if (!vmIsLocal(vm)) return;
+    for (const ip of vm.addresses) this.#actions.withdrawRoute(vm.network, ip);
+    vm.route = 'none';
+    vm.alarm = '';
+  }
+
+  #checkAddress(network: NetworkId, ip: number): void {
+    const inside = (ip & this.#networks.mask[network]) >>> 0 === this.#networks.subnet[network];
+    if (!inside || ip === this.#networks.gatewayIp[network]) {
+      throw new NearhopError(
+        'address-outside',
+        `a VM's address must be in the subnet of network '${this.#networks.names[network]}' and not be its gateway's`,
+      );
+    }
+  }
+}
