@@ -9,15 +9,15 @@ import { NearhopError } from '../base/errors.ts';
 import { type NetworkId, networkId } from '../base/ids.ts';
 import type { NetworkTable } from '../tables/network-table.ts';
 import { SIDE_SOURCE, SIDE_TARGET, type VmTable } from '../tables/vm-table.ts';
-import { type MigrateKind, nextState, type Vm, type VmState, vmIsLocal } from './vm.ts';
+import { type MigrateKind, nextState, type Vm, type VmState, vmIsLocal, vmLocation } from './vm.ts';
 
 /** What mobility asks of the rest of the gateway. */
 export interface MobilityActions {
   /** Puts the /32 into the RIB with source `mobility`, out of the network's BVI; BGP announces it from there. */
   injectRoute(network: NetworkId, ip: number): void;
   withdrawRoute(network: NetworkId, ip: number): void;
-  /** Lets every switch at both sites know where the VM's MAC is now (RARP of the VM), and forgets where it was. */
-  announceVm(network: NetworkId, macHi: number, macLo: number): void;
+  /** Tells the switches of the site that the VM left where its MAC is now (RARP of the VM), and forgets where it was. */
+  announceVm(network: NetworkId, macHi: number, macLo: number, at: 'source' | 'target'): void;
   /** Unicast gratuitous ARP of the target gateway to this VM, so that its cache holds T-MAC at once. */
   announceGateway(network: NetworkId, macHi: number, macLo: number, ip: number): void;
 }
@@ -114,7 +114,7 @@ export class VmInventory {
     const moved = (vm.state === 'AT_SOURCE') !== (next === 'AT_SOURCE');
     if (moved) vm.seq++;
     this.#enter(vm, next);
-    if (moved) this.#actions.announceVm(vm.network, vm.macHi, vm.macLo);
+    if (moved) this.#actions.announceVm(vm.network, vm.macHi, vm.macLo, vmLocation(vm));
     return vm;
   }
 
