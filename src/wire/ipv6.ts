@@ -23,6 +23,8 @@ export const IPV6_BAD_VERSION = -2;
 /** An extension header runs over the payload's end, or there are more than EXTENSION_HEADERS_MAX. */
 export const IPV6_BAD_EXTENSION = -3;
 
+/** Bit of a walk's result: a fragment header stood on the way. */
+const WALKED_FRAGMENT = 1 << 30;
 /** Extension headers that the walk follows; RFC 8200 §4.1 knows at most eight in a packet. */
 const EXTENSION_HEADERS_MAX = 8;
 
@@ -49,25 +51,27 @@ export const ipv6Dst = (view: DataView, off: number, word: number): number =>
 export const ipv6IsMulticast = (view: DataView, off: number): boolean => view.getUint8(off + 24) === 0xff;
 
 /**
- * Walks the extension headers of a checked packet. Returns the upper layer as one number, to be read by `ipv6UpperOffset` and
- * `ipv6UpperProtocol`, or IPV6_BAD_EXTENSION. Stops at a fragment that is not the first one, as no header follows it: the
- * protocol is IPPROTO_FRAGMENT then.
+ * Walks the extension headers of a checked packet. Returns the upper layer as one number, to be read by `ipv6UpperOffset`,
+ * `ipv6UpperProtocol` and `ipv6IsFragmented`, or IPV6_BAD_EXTENSION. Stops at a fragment that is not the first one, as no
+ * header follows it: the protocol is IPPROTO_FRAGMENT then.
  */
 export function ipv6Walk(view: DataView, off: number): number {
   const end = IPV6_HLEN + view.getUint16(off + 4);
   let at = IPV6_HLEN;
   let next = view.getUint8(off + 6);
+  let seen = 0;
   for (let headers = 0; headers <= EXTENSION_HEADERS_MAX; headers++) {
     let size = 0;
     if (next === IPPROTO_FRAGMENT) {
       if (at + 8 > end) return IPV6_BAD_EXTENSION;
-      if (view.getUint16(off + at + 2) >>> 3 !== 0) return (at << 8) | next;
+      if (view.getUint16(off + at + 2) >>> 3 !== 0) return WALKED_FRAGMENT | (at << 8) | next;
+      seen = WALKED_FRAGMENT;
       size = 8;
-    } else if (isExtension(next)) {
+    } else if (ipv6IsExtension(next)) {
       if (at + 8 > end) return IPV6_BAD_EXTENSION;
       const units = view.getUint8(off + at + 1);
       size = next === IPPROTO_AH ? (units + 2) << 2 : (units + 1) << 3; // RFC 4302 §2.2: AH counts 4-byte units
-    } else return (at << 8) | next;
+    } else return seen | (at << 8) | next;
     if (at + size > end) return IPV6_BAD_EXTENSION;
     next = view.getUint8(off + at);
     at += size;
@@ -76,12 +80,17 @@ export function ipv6Walk(view: DataView, off: number): number {
 }
 
 /** Offset of the upper layer's header, for the `walked` that `ipv6Walk` returned for the packet at `off`. */
-export const ipv6UpperOffset = (off: number, walked: number): number => off + (walked >>> 8);
+export const ipv6UpperOffset = (off: number, walked: number): number =>
+  off + ((walked & ~WALKED_FRAGMENT) >>> 8);
 /** Protocol number of the upper layer; IPPROTO_NONE when there is none. */
 export const ipv6UpperProtocol = (walked: number): number => walked & 0xff;
+/** Whether the packet has a fragment header. Neighbor discovery in such a one is not valid (RFC 6980 §5). */
+export const ipv6IsFragmented = (walked: number): boolean => (walked & WALKED_FRAGMENT) !== 0;
 
-function isExtension(next: number): boolean {
+/** Whether a next-header value is an extension header's. */
+export function ipv6IsExtension(next: number): boolean {
   return (
+    next === IPPROTO_FRAGMENT ||
     next === IPPROTO_HOPOPTS ||
     next === IPPROTO_ROUTING ||
     next === IPPROTO_DSTOPTS ||
