@@ -1,0 +1,42 @@
+// What main tells the data plane, a few times a second at most. A command is plain data: it crosses to the worker as a
+// message, or is applied at once where the data plane runs in the same thread.
+
+import type { DataplaneEvent } from '../dataplane/events.ts';
+
+export type DataplaneCommand =
+  /** Resolve this adjacency's next hop now, before the first packet needs it. */
+  | { readonly op: 'resolve'; readonly adj: number }
+  | {
+      readonly op: 'announce-vm';
+      readonly network: number;
+      readonly macHi: number;
+      readonly macLo: number;
+      /** Site where the VM is now. */
+      readonly at: 'source' | 'target';
+    }
+  | {
+      readonly op: 'announce-gateway';
+      readonly network: number;
+      readonly macHi: number;
+      readonly macLo: number;
+      /** The VM's IPv4 address as u32. */
+      readonly ip: number;
+    };
+
+/** What the worker tells main. */
+export type WorkerMessage =
+  | { readonly kind: 'ready'; readonly ports: readonly PortFacts[] }
+  | { readonly kind: 'event'; readonly event: DataplaneEvent }
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly hint?: string };
+
+/** What is known of a port once it is open. */
+export interface PortFacts {
+  readonly macHi: number;
+  readonly macLo: number;
+  readonly mtu: number;
+  readonly offload: boolean;
+}
+
+/** Words of the control buffer, shared by main and the worker. */
+export const CONTROL = { stop: 0, commands: 1 } as const;
+export const CONTROL_WORDS = 16;
