@@ -268,10 +268,13 @@ export class Dataplane {
   }
 
   #carry(): void {
+    const { fib4 } = this.context.tables;
+    fib4.beginRound(); // what a lookup answers is held until the batch has come to its end
     this.context.walk(this.#nodes);
     if (this.context.takeOriginated()) this.context.walk(this.#nodes);
     assert(!this.context.takeOriginated(), 'an originated packet caused another one');
     this.context.trace.commit();
+    fib4.idle();
   }
 }
 
