@@ -11,9 +11,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function socketDirectory(env: Environment = process.env, uid = process.getuid?.() ?? 0): string {
   if (uid === 0) return '/run/nearhop';
   const runtime = env['XDG_RUNTIME_DIR'];
-  return runtime !== undefined && runtime.startsWith('/')
-    ? join(runtime, 'nearhop')
-    : join(tmpdir(), `nearhop-${uid}`);
+  return runtime?.startsWith('/') ? join(runtime, 'nearhop') : join(tmpdir(), `nearhop-${uid}`);
 }
 
 /** Socket of the gateway with this name when its config does not say otherwise. */
@@ -23,7 +21,7 @@ export const defaultSocketPath = (name: string, directory = socketDirectory()): 
 /** Makes the directory of a socket. Throws `socket-directory`. */
 export function prepareSocketDirectory(path: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   } catch (cause) {
     throw new NearhopError(
       'socket-directory',
