@@ -103,7 +103,9 @@ const alive = (pid: number): boolean => {
   }
 };
 
+// A negative pid means the process group; 0 is a process that never started.
 const kill = (pid: number, signal: NodeJS.Signals): void => {
+  if (pid === 0) return;
   try {
     process.kill(pid, signal);
   } catch {
