@@ -83,6 +83,10 @@ const ROWS = {
   'arp-answered': consume('RFC 826', 'ARP request for an address of a routed interface; answered'),
   'arp-learned': consume('RFC 826', 'ARP message that updated or confirmed a neighbor'),
   'arp-not-for-us': drop('RFC 826', 'ARP message about somebody else on a routed interface'),
+  'arp-address-conflict': drop(
+    'RFC 5227 §2.4',
+    "another host on a routed interface sent with the interface's address",
+  ),
   'arp-left-to-host': consume('I', "ARP message for an address that the host's own stack answers for"),
   // IPv4
   'ip4-truncated': drop('RFC 1812 §5.2.2', 'shorter than its IPv4 header or total length says'),
@@ -128,6 +132,10 @@ const ROWS = {
   // egress
   'tx-failed': drop('I', 'the port could not send: its queue was full or the system refused'),
   'tx-oversize': drop('I', "frame larger than the egress port's MTU"),
+  'offload-invalid': drop(
+    'virtio 1.2 §5.1.6',
+    "frame whose virtio header asks for a checksum or a cut that does not fit the frame's own headers",
+  ),
   'port-unsuitable': drop('I', 'the egress port carries no frames of this kind'),
   'fault-lost': drop('I', "lost on purpose by the port's fault settings"),
 } as const satisfies Record<string, ReasonRow>;

@@ -75,13 +75,15 @@ export class AdjacencyTable {
         hint: 'let routes share next hops, or split the gateway',
       });
     }
-    this.resolved[i] = 0;
-    this.macHi[i] = 0;
-    this.macLo[i] = 0;
     this.packets[i] = 0;
     this.bytes[i] = 0;
     this.iface[i] = iface;
     this.nextHop[i] = nextHop;
+    // After (interface, next hop): the data plane writes a MAC only while these are its neighbor's, so what it may still
+    // have written for the row's former next hop is cleared here.
+    Atomics.store(this.resolved, i, 0);
+    this.macHi[i] = 0;
+    this.macLo[i] = 0;
     Atomics.store(this.kind, i, kind);
     this.#refs.set(key, { index: i, refs: 1 });
     return adjIndex(i);

@@ -35,6 +35,8 @@ export const NEIGHBOR_ACT_SOLICIT = 1;
 export const NEIGHBOR_ACT_PROBE = 2;
 /** It did not answer: give up what waits for it. */
 export const NEIGHBOR_ACT_FAIL = 3;
+/** Nobody has used it for a while: its adjacency may let go of it, so that the row can be given up when room is short. */
+export const NEIGHBOR_ACT_IDLE = 4;
 
 export interface NeighborTimers {
   /** Between two requests, ms (RFC 4861 §10 RETRANS_TIMER). */
@@ -45,12 +47,15 @@ export interface NeighborTimers {
   readonly reachableMs: number;
   /** From the first use of a stale neighbor to the first probe, ms (DELAY_FIRST_PROBE_TIME). */
   readonly delayMs: number;
+  /** How long a stale neighbor is kept for its adjacency without use, ms. */
+  readonly idleMs: number;
 }
 export const NEIGHBOR_TIMERS: NeighborTimers = {
   retransmitMs: 1000,
   maxRequests: 3,
   reachableMs: 30_000,
   delayMs: 5000,
+  idleMs: 60_000,
 };
 
 /** A row as main shows it. */
@@ -209,17 +214,24 @@ export class NeighborTable {
     this.#close(row);
   }
 
-  /** The neighbor said its MAC: REACHABLE (a permanent row stays as it is). Returns true when it had another MAC before. */
-  confirm(row: number, macHi: number, macLo: number, nowMs: number): boolean {
+  /**
+   * The neighbor said its MAC. `solicited`: in answer to a request of ours, which proves that both ways work: REACHABLE.
+   * Otherwise a MAC that is new makes the row STALE, to be proved on its next use (RFC 4861 §7.2.5, §7.3.3). A permanent row
+   * stays as it is. Returns true when there was another MAC before.
+   */
+  confirm(row: number, macHi: number, macLo: number, solicited: boolean, nowMs: number): boolean {
     if (this.state[row] === NEIGHBOR_PERMANENT) return false;
-    const changed = this.confirmedMs[row] >= 0 && (this.macHi[row] !== macHi || this.macLo[row] !== macLo);
+    const known = this.usable(row) && this.macHi[row] === macHi && this.macLo[row] === macLo;
+    const changed =
+      !known && this.confirmedMs[row] >= 0 && (this.macHi[row] !== macHi || this.macLo[row] !== macLo);
+    if (known && !solicited) return false;
     this.#open(row);
     this.macHi[row] = macHi;
     this.macLo[row] = macLo;
     this.confirmedMs[row] = nowMs;
     this.requests[row] = 0;
-    this.state[row] = NEIGHBOR_REACHABLE;
-    this.deadlineMs[row] = nowMs + this.timers.reachableMs;
+    this.state[row] = solicited ? NEIGHBOR_REACHABLE : NEIGHBOR_STALE;
+    this.deadlineMs[row] = nowMs + (solicited ? this.timers.reachableMs : this.timers.idleMs);
     this.#close(row);
     return changed;
   }
@@ -241,14 +253,14 @@ export class NeighborTable {
       const used = this.uses[row] !== this.#usesSeen[row];
       this.#usesSeen[row] = this.uses[row];
       if (used) this.#enter(row, NEIGHBOR_DELAY, nowMs + this.timers.delayMs);
-      return NEIGHBOR_ACT_NONE;
+      return !used && nowMs >= this.deadlineMs[row] ? NEIGHBOR_ACT_IDLE : NEIGHBOR_ACT_NONE;
     }
     if (state < NEIGHBOR_INCOMPLETE || state > NEIGHBOR_PROBE || nowMs < this.deadlineMs[row]) {
       return NEIGHBOR_ACT_NONE;
     }
     if (state === NEIGHBOR_REACHABLE) {
       this.#usesSeen[row] = this.uses[row];
-      this.#enter(row, NEIGHBOR_STALE, 0);
+      this.#enter(row, NEIGHBOR_STALE, nowMs + this.timers.idleMs);
       return NEIGHBOR_ACT_NONE;
     }
     if (state === NEIGHBOR_DELAY) {

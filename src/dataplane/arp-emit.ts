@@ -1,0 +1,101 @@
+// The ARP messages that the gateway itself sends for its neighbors: a reply for an address of its own, a request for one
+// that it wants to reach. All of them leave by an interface of the gateway, and never into an extension.
+
+import type { Batch } from '../base/batch.ts';
+import { TOTAL } from '../stats/counters.ts';
+import { REASON } from '../stats/reasons.ts';
+import { IF_BVI } from '../tables/interface-table.ts';
+import { ARP_LEN, ARP_REPLY, ARP_REQUEST, arpEmit } from '../wire/arp.ts';
+import {
+  ETH_HLEN,
+  ETHERTYPE_ARP,
+  ethernetEmit,
+  MAC_BROADCAST_HI,
+  MAC_BROADCAST_LO,
+} from '../wire/ethernet.ts';
+import { type Context, NODE } from './graph.ts';
+import { MADE_ARP } from './trace.ts';
+
+/**
+ * Asks for `ip` on `iface`, in this walk. `cause` is the slot that wants to know, -1 for none (a timer).
+ * With `macHi`/`macLo` other than 0/0 the request goes to that MAC alone (RFC 1122 §2.3.2.1: unicast poll).
+ */
+export function arpRequest(
+  ctx: Context,
+  iface: number,
+  ip: number,
+  macHi: number,
+  macLo: number,
+  cause: number,
+): void {
+  const { interfaces, networks, vms } = ctx.tables;
+  let spa = interfaces.ip[iface];
+  if (interfaces.kind[iface] === IF_BVI) {
+    const network = interfaces.network[iface];
+    spa = networks.gatewayIp[network];
+    if (macHi === 0 && macLo === 0) {
+      // The sender fields of a request change the caches of all who hear it (RFC 826), and pinned VMs hear a broadcast too
+      // (S19). So a VM that is known is asked alone, and a broadcast names no sender, as a probe does (RFC 5227 §1.1).
+      const vm = vms.findLocalByIp(network, ip);
+      if (vm >= 0) {
+        macHi = vms.macHi[vm];
+        macLo = vms.macLo[vm];
+      } else spa = 0;
+    }
+  }
+  const broadcast = macHi === 0 && macLo === 0;
+  const i = arpPacket(
+    ctx,
+    iface,
+    broadcast ? MAC_BROADCAST_HI : macHi,
+    broadcast ? MAC_BROADCAST_LO : macLo,
+    ARP_REQUEST,
+    spa,
+    0,
+    0,
+    ip,
+  );
+  if (i < 0) return;
+  if (cause >= 0 && ctx.batch.trace[cause] >= 0) ctx.trace.made(ctx.batch, i, cause, MADE_ARP);
+  ctx.counters.totals[TOTAL.originated]++;
+  if (interfaces.kind[iface] !== IF_BVI) ctx.push(NODE['interface-output'], i);
+  else ctx.push(broadcast ? NODE['l2-flood'] : NODE['l2-forward'], i);
+}
+
+/** Answers the request in slot `cause` (its ARP message at `at`), in the second walk: `ip` is at the MAC of `iface`. */
+export function arpReply(ctx: Context, iface: number, ip: number, cause: number, at: number): void {
+  const { view } = ctx.batch;
+  const hi = view.getUint16(at + 8);
+  const lo = view.getUint32(at + 10);
+  const i = arpPacket(ctx, iface, hi, lo, ARP_REPLY, ip, hi, lo, view.getUint32(at + 14));
+  if (i < 0) return;
+  if (ctx.batch.trace[cause] >= 0) ctx.trace.made(ctx.batch, i, cause, MADE_ARP);
+  ctx.originate(NODE['interface-output'], i);
+}
+
+function arpPacket(
+  ctx: Context,
+  iface: number,
+  dstHi: number,
+  dstLo: number,
+  op: number,
+  spa: number,
+  thaHi: number,
+  thaLo: number,
+  tpa: number,
+): number {
+  const batch: Batch = ctx.batch;
+  const i = batch.alloc(ETH_HLEN + ARP_LEN);
+  if (i < 0) {
+    ctx.counters.reasons[REASON['no-buffer']]++;
+    return -1;
+  }
+  const { interfaces } = ctx.tables;
+  const hi = interfaces.macHi[iface];
+  const lo = interfaces.macLo[iface];
+  const at = ethernetEmit(batch.view, batch.off[i], dstHi, dstLo, hi, lo, ETHERTYPE_ARP);
+  arpEmit(batch.view, at, op, hi, lo, spa, thaHi, thaLo, tpa);
+  batch.iface[i] = iface;
+  batch.outIface[i] = iface;
+  return i;
+}

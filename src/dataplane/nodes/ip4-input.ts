@@ -1,0 +1,82 @@
+// ip4-input: IPv4 packets that are addressed to the gateway on layer 2. Checks the header (RFC 1812 §5.2.2), cuts off
+// Ethernet padding, and drops what no router passes on: martians (§5.3.7), source routes (RFC 7126), group addresses.
+
+import { REASON } from '../../stats/reasons.ts';
+import {
+  IPV4_BAD_CHECKSUM,
+  IPV4_BAD_VERSION,
+  IPV4_HLEN,
+  ipv4Check,
+  ipv4Dst,
+  ipv4HasSourceRoute,
+  ipv4Src,
+  ipv4TotalLen,
+} from '../../wire/ipv4.ts';
+import { type Context, type GraphNode, NODE } from '../graph.ts';
+
+const LINK_LOCAL = 0xa9fe; // 169.254.0.0/16, upper half (RFC 3927)
+
+export function createIp4Input(): GraphNode {
+  const lookup = NODE['ip4-lookup'];
+  return {
+    name: 'ip4-input',
+    process(batch, idx, n, ctx) {
+      const { view } = batch;
+      for (let k = 0; k < n; k++) {
+        const i = idx[k];
+        const l3 = batch.l3[i];
+        const at = batch.off[i] + l3;
+        const payload = ipv4Check(view, at, batch.len[i] - l3);
+        if (payload < 0) {
+          ctx.drop(i, headerReason(payload));
+          continue;
+        }
+        batch.len[i] = l3 + ipv4TotalLen(view, at);
+        const src = ipv4Src(view, at);
+        const dst = ipv4Dst(view, at);
+        if (martianSource(ctx, batch.iface[i], src)) ctx.drop(i, REASON['ip4-martian-source']);
+        else if (groupDestination(ctx, batch.iface[i], dst)) ctx.drop(i, REASON['ip4-multicast']);
+        else if (martianDestination(ctx, batch.iface[i], dst)) ctx.drop(i, REASON['ip4-martian-destination']);
+        else if (payload - at > IPV4_HLEN && ipv4HasSourceRoute(view, at))
+          ctx.drop(i, REASON['ip4-source-route']);
+        else ctx.push(lookup, i);
+      }
+    },
+  };
+}
+
+function headerReason(code: number): number {
+  if (code === IPV4_BAD_VERSION) return REASON['ip4-bad-version'];
+  return code === IPV4_BAD_CHECKSUM ? REASON['ip4-bad-checksum'] : REASON['ip4-truncated'];
+}
+
+/** Loopback, group, limited or ingress-subnet broadcast, zero network, or the ingress interface's own address. */
+function martianSource(ctx: Context, iface: number, src: number): boolean {
+  const top = src >>> 24;
+  if (top === 0 || top === 127 || (top >= 224 && top < 240) || src === 0xffffffff) return true;
+  const { interfaces } = ctx.tables;
+  if (src === interfaces.ip[iface]) return true;
+  return isSubnetBroadcast(interfaces.ip[iface], interfaces.mask[iface], src);
+}
+
+/** Multicast, limited broadcast, or the ingress subnet's broadcast (RFC 2644: directed broadcasts are not passed on). */
+function groupDestination(ctx: Context, iface: number, dst: number): boolean {
+  if (dst >>> 28 === 0xe || dst === 0xffffffff) return true;
+  const { interfaces, networks } = ctx.tables;
+  const network = interfaces.network[iface];
+  if (network === 0xffff) return isSubnetBroadcast(interfaces.ip[iface], interfaces.mask[iface], dst);
+  return isSubnetBroadcast(networks.subnet[network], networks.mask[network], dst);
+}
+
+/** Loopback, zero network, or link-local beyond the ingress interface's own link (RFC 3927 §2.7). */
+function martianDestination(ctx: Context, iface: number, dst: number): boolean {
+  const top = dst >>> 24;
+  if (top === 0 || top === 127) return true;
+  const { interfaces } = ctx.tables;
+  return dst >>> 16 === LINK_LOCAL && ((dst ^ interfaces.ip[iface]) & interfaces.mask[iface]) !== 0;
+}
+
+/** False in subnets without a broadcast address: /31, /32, and interfaces without an address. */
+function isSubnetBroadcast(ip: number, mask: number, address: number): boolean {
+  return mask !== 0 && mask < 0xfffffffe && (ip | ~mask) >>> 0 === address;
+}
