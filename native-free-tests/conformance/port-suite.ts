@@ -330,7 +330,8 @@ export function portSuite(
         }
         expect(bytesOf(slots[0])).toEqual(frame.bytes);
         expect(batch.offload[slots[0]]).toBe(OFFLOAD_VNET | OFFLOAD_CSUM | OFFLOAD_GSO);
-        expect(batch.u8.slice(batch.off[slots[0]] - 10, batch.off[slots[0]])).toEqual(frame.vnet);
+        const vnet = batch.u8.slice(batch.off[slots[0]] - 10, batch.off[slots[0]]);
+        expect(withoutHint(vnet)).toEqual(withoutHint(frame.vnet));
         port.rxRelease();
       });
     });
@@ -411,7 +412,9 @@ export function portSuite(
         batch.u8.set(frame.vnet, batch.off[slots[0]] - 10);
         batch.offload[slots[0]] = OFFLOAD_VNET | OFFLOAD_CSUM | OFFLOAD_GSO;
         expect(port.tx(batch, slots, 1)).toBe(1);
-        expect(await subject.collectOffload(1)).toEqual([frame]);
+        const [got] = await subject.collectOffload(1);
+        expect(got.bytes).toEqual(frame.bytes);
+        expect(withoutHint(got.vnet)).toEqual(withoutHint(frame.vnet));
       });
     });
 
@@ -431,6 +434,9 @@ export function portSuite(
     );
   });
 }
+
+/** A virtio header less its hdr_len, a hint that each side fills in as it likes (virtio 1.2 §5.1.6.2). */
+const withoutHint = (vnet: Uint8Array): Uint8Array => vnet.slice().fill(0, 2, 4);
 
 /** A TCP frame of `payload` bytes above the MTU, with the header that a sender's stack gives it: 1448-byte segments. */
 export function gsoFrame(payload: number): OffloadFrame {
