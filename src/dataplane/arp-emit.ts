@@ -1,13 +1,14 @@
 // The ARP messages that the gateway itself sends for its neighbors: a reply for an address of its own, a request for one
-// that it wants to reach. All of them leave by an interface of the gateway, and never into an extension.
+// that it wants to reach. They leave by an interface of the gateway; those for a network go to its bridge, which lets no
+// VM of the other side hear them (l2-flood).
 
 import type { Batch } from '../base/batch.ts';
 import { TOTAL } from '../stats/counters.ts';
 import { REASON } from '../stats/reasons.ts';
 import { IF_BVI } from '../tables/interface-table.ts';
-import { ARP_LEN, ARP_REPLY, ARP_REQUEST, arpEmit } from '../wire/arp.ts';
+import { ARP_REPLY, ARP_REQUEST, arpEmit } from '../wire/arp.ts';
 import {
-  ETH_HLEN,
+  ETH_ZLEN,
   ETHERTYPE_ARP,
   ethernetEmit,
   MAC_BROADCAST_HI,
@@ -28,21 +29,9 @@ export function arpRequest(
   macLo: number,
   cause: number,
 ): void {
-  const { interfaces, networks, vms } = ctx.tables;
-  let spa = interfaces.ip[iface];
-  if (interfaces.kind[iface] === IF_BVI) {
-    const network = interfaces.network[iface];
-    spa = networks.gatewayIp[network];
-    if (macHi === 0 && macLo === 0) {
-      // The sender fields of a request change the caches of all who hear it (RFC 826), and pinned VMs hear a broadcast too
-      // (S19). So a VM that is known is asked alone, and a broadcast names no sender, as a probe does (RFC 5227 §1.1).
-      const vm = vms.findLocalByIp(network, ip);
-      if (vm >= 0) {
-        macHi = vms.macHi[vm];
-        macLo = vms.macLo[vm];
-      } else spa = 0;
-    }
-  }
+  const { interfaces, networks } = ctx.tables;
+  const bridged = interfaces.kind[iface] === IF_BVI;
+  const spa = bridged ? networks.gatewayIp[interfaces.network[iface]] : interfaces.ip[iface];
   const broadcast = macHi === 0 && macLo === 0;
   const i = arpPacket(
     ctx,
@@ -58,7 +47,7 @@ export function arpRequest(
   if (i < 0) return;
   if (cause >= 0 && ctx.batch.trace[cause] >= 0) ctx.trace.made(ctx.batch, i, cause, MADE_ARP);
   ctx.counters.totals[TOTAL.originated]++;
-  if (interfaces.kind[iface] !== IF_BVI) ctx.push(NODE['interface-output'], i);
+  if (!bridged) ctx.push(NODE['interface-output'], i);
   else ctx.push(broadcast ? NODE['l2-flood'] : NODE['l2-forward'], i);
 }
 
@@ -85,7 +74,7 @@ function arpPacket(
   tpa: number,
 ): number {
   const batch: Batch = ctx.batch;
-  const i = batch.alloc(ETH_HLEN + ARP_LEN);
+  const i = batch.alloc(ETH_ZLEN);
   if (i < 0) {
     ctx.counters.reasons[REASON['no-buffer']]++;
     return -1;
@@ -94,7 +83,8 @@ function arpPacket(
   const hi = interfaces.macHi[iface];
   const lo = interfaces.macLo[iface];
   const at = ethernetEmit(batch.view, batch.off[i], dstHi, dstLo, hi, lo, ETHERTYPE_ARP);
-  arpEmit(batch.view, at, op, hi, lo, spa, thaHi, thaLo, tpa);
+  const end = arpEmit(batch.view, at, op, hi, lo, spa, thaHi, thaLo, tpa);
+  batch.u8.fill(0, end, batch.off[i] + ETH_ZLEN); // padding must not carry what an earlier packet left (RFC 894)
   batch.iface[i] = iface;
   batch.outIface[i] = iface;
   return i;
