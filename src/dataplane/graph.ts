@@ -19,7 +19,7 @@ import type { IfIndex } from '../base/ids.ts';
 import type { Slab } from '../base/slab.ts';
 import type { Port } from '../ports/port.ts';
 import { type Counters, IF_COUNTER, IF_COUNTER_STRIDE, TOTAL } from '../stats/counters.ts';
-import { REASONS } from '../stats/reasons.ts';
+import { REASON, REASONS } from '../stats/reasons.ts';
 import type { AdjacencyTable } from '../tables/adjacency-table.ts';
 import type { Fdb } from '../tables/fdb.ts';
 import type { Fib4Reader } from '../tables/fib4.ts';
@@ -140,6 +140,13 @@ export class Context {
       this.counters.ifaces[this.batch.iface[i] * IF_COUNTER_STRIDE + IF_COUNTER.rxDrops]++;
     }
     if (this.batch.trace[i] >= 0) this.trace.end(this.batch, i, this.#at, reason);
+  }
+
+  /** Counts a copy, fragment or segment that was due and could not be made: the batch has no room. */
+  unmade(): void {
+    this.counters.totals[TOTAL.replicated]++;
+    this.counters.totals[TOTAL.dropped]++;
+    this.counters.reasons[REASON['no-buffer']]++;
   }
 
   /** Counts something about slot `i`, which goes on. */

@@ -1,0 +1,144 @@
+// interface-output: where every packet leaves. Each one is made ready for its interface (VLAN tag) and for what the port
+// takes (checksums, segments, MTU); then each port gets its packets in the order in which they came, as few `tx` calls as the
+// batch has room for. Segments of GSO frames take room that is given back as soon as the port has them.
+
+import { BATCH_SLOTS, type Batch, OFFLOAD_CSUM, OFFLOAD_GSO } from '../../base/batch.ts';
+import { assert } from '../../base/errors.ts';
+import type { Port } from '../../ports/port.ts';
+import { IF_COUNTER, IF_COUNTER_STRIDE, TOTAL } from '../../stats/counters.ts';
+import { REASON } from '../../stats/reasons.ts';
+import { DOT1Q_LEN, dot1qPush } from '../../wire/dot1q.ts';
+import { ETH_HLEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ethernetType } from '../../wire/ethernet.ts';
+import { NO_IFACE } from '../bridge.ts';
+import type { Context, GraphNode } from '../graph.ts';
+import {
+  completeChecksum,
+  emitSegment,
+  moveVnetHeader,
+  planSegments,
+  SegmentPlan,
+  wireL3Len,
+} from '../offload.ts';
+
+const MAX_PORTS = 1024;
+/** In the place of a slot that has ended; no slot has this number. */
+const ENDED = 0xffff;
+
+export function createInterfaceOutput(): GraphNode {
+  /** Packets ready for each port. */
+  const ready = new Int32Array(MAX_PORTS);
+  const list = new Uint16Array(BATCH_SLOTS);
+  const plan = new SegmentPlan();
+
+  return {
+    name: 'interface-output',
+    process(batch: Batch, idx: Uint16Array, n: number, ctx: Context): void {
+      const { interfaces } = ctx.tables;
+      assert(ctx.ports.length <= MAX_PORTS, `at most ${MAX_PORTS} ports`);
+      for (let k = 0; k < n; k++) {
+        const i = idx[k];
+        const reason = prepare(batch, i, ctx, plan);
+        if (reason !== 0) {
+          fail(batch, i, ctx, reason);
+          idx[k] = ENDED;
+        } else ready[interfaces.port[batch.outIface[i]]]++;
+      }
+      for (let p = 0; p < ctx.ports.length; p++) {
+        if (ready[p] === 0) continue;
+        ready[p] = 0;
+        sendTo(ctx.ports[p], idx, n, ctx, list, plan);
+      }
+    },
+  };
+}
+
+/** Makes slot `i` what its egress port takes; returns the reason why that cannot be, 0 for none. */
+function prepare(batch: Batch, i: number, ctx: Context, plan: SegmentPlan): number {
+  const { interfaces } = ctx.tables;
+  const out = batch.outIface[i];
+  const port = ctx.ports[interfaces.port[out]];
+  if (port === undefined || interfaces.up[out] === 0) return REASON['interface-down'];
+  if (port.l3Only) {
+    const type = ethernetType(batch.view, batch.off[i] + batch.l3[i] - ETH_HLEN);
+    if (type !== ETHERTYPE_IPV4 && type !== ETHERTYPE_IPV6) return REASON['port-unsuitable'];
+  } else if (interfaces.vlan[out] !== 0) pushVlan(batch, i, interfaces.vlan[out]);
+  const offload = batch.offload[i];
+  if ((offload & OFFLOAD_GSO) !== 0) {
+    if (!planSegments(batch, i, plan)) return REASON['offload-invalid'];
+  } else if ((offload & OFFLOAD_CSUM) !== 0 && !port.offload && !completeChecksum(batch, i)) {
+    return REASON['offload-invalid'];
+  }
+  return wireL3Len(batch, i) > port.mtu ? REASON['tx-oversize'] : 0;
+}
+
+function pushVlan(batch: Batch, i: number, vlan: number): void {
+  const off = batch.off[i];
+  moveVnetHeader(batch, i, off, -DOT1Q_LEN);
+  batch.off[i] = dot1qPush(batch.u8, batch.view, off, vlan);
+  batch.len[i] += DOT1Q_LEN;
+  batch.l3[i] += DOT1Q_LEN;
+}
+
+/** Sends what is ready for one port, in order. */
+function sendTo(
+  port: Port,
+  idx: Uint16Array,
+  n: number,
+  ctx: Context,
+  list: Uint16Array,
+  plan: SegmentPlan,
+): void {
+  const { batch } = ctx;
+  const { interfaces } = ctx.tables;
+  const count = batch.count;
+  const mark = batch.mark();
+  let m = 0;
+  for (let k = 0; k < n; k++) {
+    const i = idx[k];
+    if (i === ENDED || interfaces.port[batch.outIface[i]] !== port.id) continue;
+    if ((batch.offload[i] & OFFLOAD_GSO) === 0 || port.offload) {
+      list[m++] = i;
+      continue;
+    }
+    planSegments(batch, i, plan);
+    ctx.counters.totals[TOTAL.replicated]--; // the frame becomes its segments
+    for (let s = 0; s < plan.count; s++) {
+      let j = emitSegment(batch, i, plan, s);
+      if (j < 0 && m > 0) {
+        flush(port, list, m, ctx);
+        m = 0;
+        batch.rewind(count, mark);
+        j = emitSegment(batch, i, plan, s);
+      }
+      if (j < 0) ctx.unmade();
+      else {
+        ctx.counters.totals[TOTAL.replicated]++;
+        if (s > 0) batch.trace[j] = -1; // one segment stands for all in a trace
+        list[m++] = j;
+      }
+    }
+  }
+  if (m > 0) flush(port, list, m, ctx);
+  batch.rewind(count, mark);
+}
+
+/** Hands the first `n` of `list` to the port and counts what became of it. */
+function flush(port: Port, list: Uint16Array, n: number, ctx: Context): void {
+  const { batch, counters } = ctx;
+  const sent = port.tx(batch, list, n);
+  counters.totals[TOTAL.sent] += sent;
+  for (let q = 0; q < sent; q++) {
+    const i = list[q];
+    const row = batch.outIface[i] * IF_COUNTER_STRIDE;
+    counters.ifaces[row + IF_COUNTER.txPackets]++;
+    counters.ifaces[row + IF_COUNTER.txBytes] += batch.len[i];
+    if (batch.trace[i] >= 0) ctx.trace.sent(batch, i);
+  }
+  for (let q = sent; q < n; q++) fail(batch, list[q], ctx, REASON['tx-failed']);
+}
+
+function fail(batch: Batch, i: number, ctx: Context, reason: number): void {
+  const out = batch.outIface[i];
+  if (out !== NO_IFACE) ctx.counters.ifaces[out * IF_COUNTER_STRIDE + IF_COUNTER.txDrops]++;
+  ctx.drop(i, reason);
+}

@@ -1,0 +1,227 @@
+// What a sender left to the hardware, done in software: checksums that are partial, and frames that are to be cut into
+// segments (GSO). A frame with OFFLOAD_VNET has a virtio_net_hdr (virtio 1.2 §5.1.6, little-endian) in the 10 bytes before it:
+//
+//   0 flags u8 · 1 gso_type u8 · 2 hdr_len u16 · 4 gso_size u16 · 6 csum_start u16 · 8 csum_offset u16
+//
+// csum_start counts from the frame's first byte. Such a frame goes through the gateway as it is, up to an egress port that
+// takes plain frames only: there `completeChecksum` finishes a partial checksum, or `planSegments` and `emitSegment` cut.
+// hdr_len is a hint (virtio 1.2 §5.1.6.2), so lengths are taken from the packet's own headers.
+
+import { type Batch, OFFLOAD_CSUM, OFFLOAD_GSO, OFFLOAD_VNET } from '../base/batch.ts';
+import { checksum, fold16, pseudoSum4, pseudoSum6, sum16 } from '../base/checksum.ts';
+import { ETH_HLEN } from '../wire/ethernet.ts';
+import {
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  IPV4_HLEN,
+  ipv4Dst,
+  ipv4HeaderLen,
+  ipv4Id,
+  ipv4IsFragment,
+  ipv4Protocol,
+  ipv4RefreshChecksum,
+  ipv4SetId,
+  ipv4SetTotalLen,
+  ipv4Src,
+} from '../wire/ipv4.ts';
+import { IPV6_HLEN } from '../wire/ipv6.ts';
+import { TCP_CWR, TCP_FIN, TCP_HLEN, TCP_PSH, tcpFlags, tcpHeaderLen, tcpSeq } from '../wire/tcp.ts';
+import { UDP_HLEN } from '../wire/udp.ts';
+
+/** Bytes of the virtio_net_hdr before the frame. */
+export const VNET_LEN = 10;
+/** `flags`: the checksum at csum_start + csum_offset is partial. */
+export const VNET_NEEDS_CSUM = 1;
+/** `gso_type`. UFO (3) and tunnels are none that a port may hand over: they were never negotiated. */
+export const VNET_GSO_NONE = 0;
+export const VNET_GSO_TCPV4 = 1;
+export const VNET_GSO_TCPV6 = 4;
+export const VNET_GSO_UDP_L4 = 5;
+/** `gso_type` bit: the first segment alone keeps CWR. `emitSegment` does so for every TCP frame. */
+export const VNET_GSO_ECN = 0x80;
+
+const gsoType = (batch: Batch, i: number): number =>
+  batch.view.getUint8(batch.off[i] - VNET_LEN + 1) & ~VNET_GSO_ECN;
+const gsoSize = (batch: Batch, i: number): number => batch.view.getUint16(batch.off[i] - VNET_LEN + 4, true);
+const csumStart = (batch: Batch, i: number): number =>
+  batch.view.getUint16(batch.off[i] - VNET_LEN + 6, true);
+const csumOffset = (batch: Batch, i: number): number =>
+  batch.view.getUint16(batch.off[i] - VNET_LEN + 8, true);
+
+/**
+ * Writes a virtio_net_hdr into the 10 bytes before the frame at `off`; fields as in virtio 1.2 §5.1.6.
+ * For whoever makes such frames: ports, tests, the simulator.
+ */
+export function emitVnetHeader(
+  view: DataView,
+  off: number,
+  flags: number,
+  type: number,
+  hdrLen: number,
+  size: number,
+  start: number,
+  offset: number,
+): void {
+  const at = off - VNET_LEN;
+  view.setUint8(at, flags);
+  view.setUint8(at + 1, type);
+  view.setUint16(at + 2, hdrLen, true);
+  view.setUint16(at + 4, size, true);
+  view.setUint16(at + 6, start, true);
+  view.setUint16(at + 8, offset, true);
+}
+
+/**
+ * Takes the virtio header of packet `i` along when the frame that started at `oldOff` starts `delta` bytes later (+4: its tag
+ * went) or earlier (-4: a tag comes), and counts hdr_len and csum_start from the new start. The header's new place and the
+ * MACs' old one overlap: call it after a pop has moved them, and before a push does.
+ */
+export function moveVnetHeader(batch: Batch, i: number, oldOff: number, delta: number): void {
+  if ((batch.offload[i] & OFFLOAD_VNET) === 0) return;
+  const { u8, view } = batch;
+  const from = oldOff - VNET_LEN;
+  const to = from + delta;
+  u8.copyWithin(to, from, oldOff);
+  const hdrLen = view.getUint16(to + 2, true);
+  if (hdrLen >= ETH_HLEN) view.setUint16(to + 2, hdrLen - delta, true);
+  if ((batch.offload[i] & OFFLOAD_CSUM) !== 0)
+    view.setUint16(to + 6, view.getUint16(to + 6, true) - delta, true);
+}
+
+/**
+ * Finishes the partial checksum of packet `i` (OFFLOAD_CSUM): the field holds the pseudo-header's sum, and the sum of
+ * everything from csum_start to the frame's end replaces it. Returns false, with nothing changed, when csum_start or
+ * csum_offset point outside of the frame.
+ */
+export function completeChecksum(batch: Batch, i: number): boolean {
+  const { view } = batch;
+  const off = batch.off[i];
+  const len = batch.len[i];
+  const start = csumStart(batch, i);
+  const field = start + csumOffset(batch, i);
+  if (start < ETH_HLEN || field + 2 > len) return false;
+  const sum = checksum(view, off + start, len - start);
+  // zero means "none" in UDP; in TCP the two are equal (RFC 768, RFC 1071 §1)
+  view.setUint16(off + field, sum === 0 ? 0xffff : sum);
+  view.setUint8(off - VNET_LEN, 0);
+  batch.offload[i] &= ~OFFLOAD_CSUM;
+  return true;
+}
+
+/** How one GSO frame is cut. Allocated once and filled anew for each frame. */
+export class SegmentPlan {
+  ipv4 = false;
+  tcp = false;
+  /** Bytes from the frame's start to the transport header. */
+  l4 = 0;
+  /** Bytes from the frame's start to the transport payload: what every segment repeats. */
+  headerLen = 0;
+  /** Transport payload bytes of each segment but the last. */
+  size = 0;
+  /** Segments. */
+  count = 0;
+}
+
+/**
+ * Reads how the GSO frame `i` is to be cut. Returns false when its headers do not fit its virtio header, its length, or
+ * anything that can be cut: then it cannot be sent as plain frames.
+ */
+export function planSegments(batch: Batch, i: number, plan: SegmentPlan): boolean {
+  const { view } = batch;
+  const off = batch.off[i];
+  const len = batch.len[i];
+  const l3 = batch.l3[i];
+  const type = gsoType(batch, i);
+  const size = gsoSize(batch, i);
+  if (size === 0 || l3 + IPV4_HLEN > len) return false;
+  const version = view.getUint8(off + l3) >>> 4;
+  const tcp = type === VNET_GSO_TCPV4 || type === VNET_GSO_TCPV6;
+  if (!tcp && type !== VNET_GSO_UDP_L4) return false;
+  if ((type === VNET_GSO_TCPV4 && version !== 4) || (type === VNET_GSO_TCPV6 && version !== 6)) return false;
+  let l4: number;
+  if (version === 4) {
+    const hlen = ipv4HeaderLen(view, off + l3);
+    const protocol = ipv4Protocol(view, off + l3);
+    if (hlen < IPV4_HLEN || protocol !== (tcp ? IPPROTO_TCP : IPPROTO_UDP)) return false;
+    if (ipv4IsFragment(view, off + l3)) return false;
+    l4 = l3 + hlen;
+  } else if (version === 6) {
+    // csum_start finds the transport header behind whatever extension headers there are
+    l4 = (batch.offload[i] & OFFLOAD_CSUM) !== 0 ? csumStart(batch, i) : l3 + IPV6_HLEN;
+    if (l4 < l3 + IPV6_HLEN) return false;
+  } else return false;
+  if (l4 + (tcp ? TCP_HLEN : UDP_HLEN) > len) return false;
+  const l4Len = tcp ? tcpHeaderLen(view, off + l4) : UDP_HLEN;
+  if (l4Len < UDP_HLEN || (tcp && l4Len < TCP_HLEN) || l4 + l4Len > len) return false;
+  plan.ipv4 = version === 4;
+  plan.tcp = tcp;
+  plan.l4 = l4;
+  plan.headerLen = l4 + l4Len;
+  plan.size = size;
+  plan.count = Math.max(1, Math.ceil((len - plan.headerLen) / size));
+  return true;
+}
+
+/**
+ * Builds segment `k` (from 0) of the GSO frame `i` as a plain packet with all lengths and checksums right, and with the
+ * frame's columns. Returns its slot, or -1 when the batch has no room.
+ */
+export function emitSegment(batch: Batch, i: number, plan: SegmentPlan, k: number): number {
+  const { u8, view } = batch;
+  const { l4, headerLen } = plan;
+  const l3 = batch.l3[i];
+  const from = batch.off[i];
+  const start = headerLen + k * plan.size;
+  const payload = Math.min(plan.size, batch.len[i] - start);
+  const j = batch.alloc(headerLen + payload);
+  if (j < 0) return -1;
+  copyColumns(batch, i, j);
+  const off = batch.off[j];
+  u8.copyWithin(off, from, from + headerLen);
+  u8.copyWithin(off + headerLen, from + start, from + start + payload);
+  const l4Len = headerLen - l4 + payload;
+  let pseudo: number;
+  const protocol = plan.tcp ? IPPROTO_TCP : IPPROTO_UDP;
+  if (plan.ipv4) {
+    ipv4SetTotalLen(view, off + l3, headerLen - l3 + payload);
+    ipv4SetId(view, off + l3, (ipv4Id(view, off + l3) + k) & 0xffff);
+    ipv4RefreshChecksum(view, off + l3);
+    pseudo = pseudoSum4(ipv4Src(view, off + l3), ipv4Dst(view, off + l3), protocol, l4Len);
+  } else {
+    view.setUint16(off + l3 + 4, headerLen - l3 - IPV6_HLEN + payload); // payload length, RFC 8200 §3
+    pseudo = pseudoSum6(view, off + l3, protocol, l4Len);
+  }
+  const field = off + l4 + (plan.tcp ? 16 : 6);
+  if (plan.tcp) {
+    view.setUint32(off + l4 + 4, (tcpSeq(view, off + l4) + k * plan.size) >>> 0);
+    let flags = tcpFlags(view, off + l4);
+    if (k > 0) flags &= ~TCP_CWR; // RFC 3168 §6.1.2: once a window
+    if (k < plan.count - 1) flags &= ~(TCP_FIN | TCP_PSH);
+    view.setUint8(off + l4 + 13, flags);
+  } else view.setUint16(off + l4 + 4, l4Len);
+  view.setUint16(field, 0);
+  const sum = ~fold16(sum16(view, off + l4, l4Len, pseudo)) & 0xffff;
+  view.setUint16(field, sum === 0 ? 0xffff : sum);
+  return j;
+}
+
+function copyColumns(batch: Batch, i: number, j: number): void {
+  batch.port[j] = batch.port[i];
+  batch.iface[j] = batch.iface[i];
+  batch.outIface[j] = batch.outIface[i];
+  batch.l3[j] = batch.l3[i];
+  batch.trace[j] = batch.trace[i];
+  batch.originated[j] = batch.originated[i];
+}
+
+const scratchPlan = new SegmentPlan();
+
+/**
+ * Bytes of the largest L3 packet that packet `i` will be on a wire: of a segment for a GSO frame, of the packet otherwise.
+ * A GSO frame that cannot be cut counts whole.
+ */
+export function wireL3Len(batch: Batch, i: number): number {
+  const whole = batch.len[i] - batch.l3[i];
+  if ((batch.offload[i] & OFFLOAD_GSO) === 0 || !planSegments(batch, i, scratchPlan)) return whole;
+  return Math.min(whole, scratchPlan.headerLen - batch.l3[i] + scratchPlan.size);
+}
