@@ -1,0 +1,80 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CaptureWriter } from '../../src/pcap/capture-writer.ts';
+import { openCapture } from '../../src/pcap/open-capture.ts';
+import { testFrame } from '../conformance/port-suite.ts';
+import { buildPcap, readAll } from './capture-builder.ts';
+
+describe('CaptureWriter', () => {
+  let dir: string;
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), 'nearhop-pcap-'));
+  });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  const write = (writer: CaptureWriter, bytes: Uint8Array, timeNs: bigint): void =>
+    writer.write(
+      bytes,
+      new DataView(bytes.buffer),
+      0,
+      bytes.length,
+      Number(timeNs / 1_000_000n),
+      Number(timeNs % 1_000_000n),
+    );
+
+  it('writes the same bytes as the format says, to the nanosecond', () => {
+    const path = join(dir, 'few.pcap');
+    const frames = [60, 0, 61, 1514].map((len, i) => ({
+      bytes: len === 0 ? new Uint8Array(0) : testFrame(i, len),
+      timeNs: 1_700_000_000_999_999_999n + BigInt(i),
+    }));
+    const writer = new CaptureWriter(path);
+    for (const { bytes, timeNs } of frames) write(writer, bytes, timeNs);
+    writer.close();
+    const expected = buildPcap(frames, { nanoseconds: true, snaplen: 262_144 });
+    expect(new Uint8Array(readFileSync(path))).toEqual(expected);
+  });
+
+  it('writes a header when there are no packets', () => {
+    const path = join(dir, 'none.pcap');
+    const writer = new CaptureWriter(path);
+    writer.close();
+    writer.close();
+    expect(readAll(openCapture(path))).toEqual([]);
+    expect(readFileSync(path)).toHaveLength(24);
+  });
+
+  it('writes more than its buffer holds', () => {
+    const path = join(dir, 'many.pcap');
+    const writer = new CaptureWriter(path);
+    for (let i = 0; i < 2000; i++) write(writer, testFrame(i, 1500), BigInt(i) * 1000n);
+    writer.close();
+    expect(writer.packets).toBe(2000);
+    const reader = openCapture(path);
+    let i = 0;
+    for (; reader.next(); i++) {
+      expect(reader.view.getUint32(reader.off + 14)).toBe(i);
+      expect(reader.timeMs * 1e6 + reader.timeNs).toBe(i * 1000);
+    }
+    expect(i).toBe(2000);
+    reader.close();
+  });
+
+  it('flush makes what was written readable', () => {
+    const path = join(dir, 'flushed.pcap');
+    const writer = new CaptureWriter(path);
+    write(writer, testFrame(1, 60), 0n);
+    expect(readFileSync(path)).toHaveLength(0);
+    writer.flush();
+    expect(readAll(openCapture(path))).toHaveLength(1);
+    writer.close();
+  });
+
+  it('says what is wrong with a path', () => {
+    expect(() => new CaptureWriter(join(dir, 'no', 'such', 'dir.pcap'))).toThrow(
+      expect.objectContaining({ code: 'capture-write-failed' }),
+    );
+  });
+});

@@ -1,0 +1,74 @@
+// Classic pcap (draft-ietf-opsawg-pcap): a header of 24 bytes, then records of 16 bytes and a frame. Both byte orders,
+// micro- and nanoseconds.
+
+import { CaptureReader } from './capture-reader.ts';
+import type { CaptureSource } from './capture-source.ts';
+
+/** First four bytes, read little-endian. */
+export const PCAP_MAGIC_US = 0xa1b2c3d4;
+export const PCAP_MAGIC_NS = 0xa1b23c4d;
+export const PCAP_MAGIC_US_SWAPPED = 0xd4c3b2a1;
+export const PCAP_MAGIC_NS_SWAPPED = 0x4d3cb2a1;
+
+export const PCAP_HEADER_LEN = 24;
+export const PCAP_RECORD_LEN = 16;
+
+export class PcapReader extends CaptureReader {
+  readonly #little: boolean;
+  /** Nanoseconds of one unit of the record's fraction of a second, 1 or 1000. */
+  readonly #unitNs: number;
+  readonly #snaplen: number;
+  readonly #fcs: number;
+
+  /** Reads the header; the caller has seen the magic number. */
+  constructor(source: CaptureSource) {
+    super(source);
+    if (!source.fill(PCAP_HEADER_LEN)) {
+      throw this.fault('capture-truncated', `the file ends inside its header (${source.available} bytes)`);
+    }
+    const { view, pos } = source;
+    const magic = view.getUint32(pos, true);
+    this.#little = magic === PCAP_MAGIC_US || magic === PCAP_MAGIC_NS;
+    this.#unitNs = magic === PCAP_MAGIC_NS || magic === PCAP_MAGIC_NS_SWAPPED ? 1 : 1000;
+    const major = view.getUint16(pos + 4, this.#little);
+    const minor = view.getUint16(pos + 6, this.#little);
+    if (major !== 2 || minor !== 4) {
+      throw this.fault('capture-version', `pcap version ${major}.${minor}; 2.4 is read`, REWRITE);
+    }
+    this.#snaplen = view.getUint32(pos + 16, this.#little);
+    const linkField = view.getUint32(pos + 20, this.#little);
+    this.checkLinkType(linkField & 0x03ffffff);
+    // Bit 26 says that the frames end with an FCS, bits 28..31 its length in 16-bit words.
+    this.#fcs = (linkField & 0x04000000) === 0 ? 0 : (linkField >>> 28) * 2;
+    source.pos += PCAP_HEADER_LEN;
+  }
+
+  next(): boolean {
+    const source = this.source;
+    if (!source.fill(PCAP_RECORD_LEN)) {
+      if (source.available === 0) return false;
+      throw this.fault('capture-truncated', 'the file ends inside a record header');
+    }
+    let pos = source.pos;
+    const little = this.#little;
+    const len = this.view.getUint32(pos + 8, little);
+    this.checkLength(len, this.#snaplen);
+    if (!source.fill(PCAP_RECORD_LEN + len)) {
+      const there = source.available - PCAP_RECORD_LEN;
+      throw this.fault(
+        'capture-truncated',
+        `the file ends inside the packet: ${there} of ${len} bytes are there`,
+      );
+    }
+    pos = source.pos;
+    const fractionNs = this.view.getUint32(pos + 4, little) * this.#unitNs;
+    const fractionMs = Math.floor(fractionNs / 1e6);
+    this.timeMs = this.view.getUint32(pos, little) * 1000 + fractionMs;
+    this.timeNs = fractionNs - fractionMs * 1e6;
+    this.hand(pos + PCAP_RECORD_LEN, len, this.view.getUint32(pos + 12, little), this.#fcs);
+    source.pos = pos + PCAP_RECORD_LEN + len;
+    return true;
+  }
+}
+
+const REWRITE = '`editcap IN OUT` writes it in a current format';
