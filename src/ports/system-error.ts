@@ -36,10 +36,14 @@ const KNOWN: Readonly<Record<number, Known>> = {
   [ERRNO.ENOMEM]: { code: 'memory-short', hint: "lower the port's rxSlots, or free memory" },
 };
 
-/** Returns `result`, or throws for a negative errno. `what` completes "could not …". */
-export function check(result: number, what: string): number {
+/** Returns `result`, or throws for a negative errno. `what` completes "could not …"; `hint` is for errnos not known here. */
+export function check(
+  result: number,
+  what: string,
+  hint = 'see the errno in the message, and: man 7 packet, man 7 ip',
+): number {
   if (result >= 0) return result;
-  const known = KNOWN[-result] ?? { code: 'system-call-failed', hint: 'see the errno in the message' };
+  const known = KNOWN[-result] ?? { code: 'system-call-failed', hint };
   throw new NearhopError(known.code, `could not ${what}: ${getSystemErrorName(result)}`, {
     hint: known.hint,
   });
