@@ -1,11 +1,11 @@
 // Prefixes as BGP carries them (RFC 4271 §4.3, RFC 4760 §5): one byte of length in bits, then as many bytes as it needs.
 
+import type { Ipv6 } from '../../addr/ipv6.ts';
+
 export type Family = 'ipv4' | 'ipv6';
 
-/** An IPv6 address as four u32, most significant first. */
-export type Ipv6Words = readonly [number, number, number, number];
 /** IPv4 as u32, or IPv6 as four u32. */
-export type Address = number | Ipv6Words;
+export type Address = number | Ipv6;
 
 export interface Ipv4Nlri {
   readonly family: 'ipv4';
@@ -14,7 +14,7 @@ export interface Ipv4Nlri {
 }
 export interface Ipv6Nlri {
   readonly family: 'ipv6';
-  readonly prefix: Ipv6Words;
+  readonly prefix: Ipv6;
   readonly len: number;
 }
 export type Nlri = Ipv4Nlri | Ipv6Nlri;
@@ -38,7 +38,7 @@ const mask = (word: number, bits: number): number =>
 /** The prefix as an NLRI, bits beyond `len` cleared. */
 export const nlriOf = (prefix: Address, len: number): Nlri => {
   if (typeof prefix === 'number') return { family: 'ipv4', prefix: mask(prefix, len), len };
-  const words: Ipv6Words = [
+  const words: Ipv6 = [
     mask(prefix[0], len),
     mask(prefix[1], len - 32),
     mask(prefix[2], len - 64),
@@ -73,7 +73,7 @@ export const decodeNlri = (
     if (family === 'ipv4') {
       out.push({ family, prefix: mask(word(bytes, at, size), len), len });
     } else {
-      const words: Ipv6Words = [
+      const words: Ipv6 = [
         word(bytes, at, size),
         word(bytes, at + 4, size - 4),
         word(bytes, at + 8, size - 8),
