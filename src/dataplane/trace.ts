@@ -36,8 +36,7 @@ export const STEP_NOTE = 2; // a = reason
 export const STEP_END = 3; // a = reason
 export const STEP_SENT = 4; // a = IfIndex, b = bytes
 export const STEP_RULE = 5; // a = rule
-export const STEP_QUEUED = 6; // waits for a neighbor: a = row of the neighbor table
-export const STEP_MADE = 7; // the slot's packet was made from that of slot a; b = MADE_*
+export const STEP_MADE = 6; // the slot's packet was made from that of slot a; b = MADE_*
 export const STEP_ENTRY = 16; // STEP_ENTRY + ENTRY_*: a = row of the table, b and c as the kind says
 
 /** Tables that a lookup step can name. */
@@ -143,11 +142,6 @@ export class Trace {
   /** Something about slot `i` was counted; it goes on. */
   note(batch: Batch, i: number, node: number, reason: number): void {
     this.#add(batch, i, STEP_NOTE, node, reason, 0, 0);
-  }
-
-  /** Slot `i` waits for the neighbor in this row. */
-  queued(batch: Batch, i: number, neighbor: number): void {
-    this.#add(batch, i, STEP_QUEUED, 0xff, neighbor, 0, 0);
   }
 
   /** Slot `i` was made because of slot `cause`, and is traced with it. MADE_* says what it is. */

@@ -15,6 +15,7 @@ import {
 import { type Context, type GraphNode, NODE } from '../graph.ts';
 
 const LINK_LOCAL = 0xa9fe; // 169.254.0.0/16, upper half (RFC 3927)
+const NO_NETWORK = 0xffff;
 
 export function createIp4Input(): GraphNode {
   const lookup = NODE['ip4-lookup'];
@@ -54,29 +55,39 @@ function headerReason(code: number): number {
 function martianSource(ctx: Context, iface: number, src: number): boolean {
   const top = src >>> 24;
   if (top === 0 || top === 127 || (top >= 224 && top < 240) || src === 0xffffffff) return true;
-  const { interfaces } = ctx.tables;
-  if (src === interfaces.ip[iface]) return true;
-  return isSubnetBroadcast(interfaces.ip[iface], interfaces.mask[iface], src);
+  return src === ctx.tables.interfaces.ip[iface] || isSubnetBroadcast(ctx, iface, src);
 }
 
 /** Multicast, limited broadcast, or the ingress subnet's broadcast (RFC 2644: directed broadcasts are not passed on). */
 function groupDestination(ctx: Context, iface: number, dst: number): boolean {
-  if (dst >>> 28 === 0xe || dst === 0xffffffff) return true;
-  const { interfaces, networks } = ctx.tables;
-  const network = interfaces.network[iface];
-  if (network === 0xffff) return isSubnetBroadcast(interfaces.ip[iface], interfaces.mask[iface], dst);
-  return isSubnetBroadcast(networks.subnet[network], networks.mask[network], dst);
+  return dst >>> 28 === 0xe || dst === 0xffffffff || isSubnetBroadcast(ctx, iface, dst);
 }
 
 /** Loopback, zero network, or link-local beyond the ingress interface's own link (RFC 3927 §2.7). */
 function martianDestination(ctx: Context, iface: number, dst: number): boolean {
   const top = dst >>> 24;
   if (top === 0 || top === 127) return true;
-  const { interfaces } = ctx.tables;
-  return dst >>> 16 === LINK_LOCAL && ((dst ^ interfaces.ip[iface]) & interfaces.mask[iface]) !== 0;
+  if (dst >>> 16 !== LINK_LOCAL) return false;
+  const mask = subnetMask(ctx, iface);
+  return mask === 0 || ((dst ^ subnetAddress(ctx, iface)) & mask) !== 0;
 }
 
 /** False in subnets without a broadcast address: /31, /32, and interfaces without an address. */
-function isSubnetBroadcast(ip: number, mask: number, address: number): boolean {
-  return mask !== 0 && mask < 0xfffffffe && (ip | ~mask) >>> 0 === address;
+function isSubnetBroadcast(ctx: Context, iface: number, address: number): boolean {
+  const mask = subnetMask(ctx, iface);
+  return mask !== 0 && mask < 0xfffffffe && (subnetAddress(ctx, iface) | ~mask) >>> 0 === address;
+}
+
+// The subnet on the link that a packet came by: a network's for its VMs, a routed interface's own otherwise.
+
+function subnetMask(ctx: Context, iface: number): number {
+  const { interfaces, networks } = ctx.tables;
+  const network = interfaces.network[iface];
+  return network === NO_NETWORK ? interfaces.mask[iface] : networks.mask[network];
+}
+
+function subnetAddress(ctx: Context, iface: number): number {
+  const { interfaces, networks } = ctx.tables;
+  const network = interfaces.network[iface];
+  return network === NO_NETWORK ? interfaces.ip[iface] : networks.subnet[network];
 }
