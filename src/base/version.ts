@@ -1,0 +1,5 @@
+// The version that the package has.
+
+import manifest from '../../package.json' with { type: 'json' };
+
+export const VERSION: string = manifest.version;
