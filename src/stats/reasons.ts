@@ -100,6 +100,10 @@ const ROWS = {
   'ip4-blackhole': drop('I', 'the best route is a blackhole'),
   'ip4-ttl-expired': drop('RFC 1812 §5.3.1', 'TTL ran out here'),
   'ip4-frag-needed': drop('RFC 1191', 'larger than the egress MTU with DF set'),
+  'ip4-unfragmentable': drop(
+    'RFC 791 §3.2',
+    'larger than the egress MTU, and options or offload header make no sense of it',
+  ),
   'ip4-fragmented': consume('RFC 791 §3.2', 'packet cut into fragments, which went on'),
   'ip4-to-host': consume('I', "packet for an address that the host's own stack has"),
   'ip4-local-unsupported': drop(

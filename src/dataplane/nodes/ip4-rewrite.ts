@@ -97,7 +97,7 @@ function cutFragments(ctx: Context, i: number, out: number, mtu: number): void {
   if ((batch.offload[i] & OFFLOAD_CSUM) !== 0) completeChecksum(batch, i);
   const n = fragmentIpv4(batch, i, mtu, pieces);
   if (n <= 0) {
-    ctx.drop(i, n === FRAGMENT_NO_ROOM ? REASON['no-buffer'] : REASON['ip4-frag-needed']);
+    ctx.drop(i, n === FRAGMENT_NO_ROOM ? REASON['no-buffer'] : REASON['ip4-unfragmentable']);
     return;
   }
   for (let k = 0; k < n; k++) sendPiece(ctx, pieces[k], i, out);
@@ -108,7 +108,7 @@ function cutFragments(ctx: Context, i: number, out: number, mtu: number): void {
 function cutSegments(ctx: Context, i: number, out: number, mtu: number): void {
   const batch: Batch = ctx.batch;
   if (!planSegments(batch, i, plan)) {
-    ctx.drop(i, REASON['ip4-frag-needed']);
+    ctx.drop(i, REASON['ip4-unfragmentable']);
     return;
   }
   for (let k = 0; k < plan.count; k++) {
