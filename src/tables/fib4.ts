@@ -132,7 +132,6 @@ export class Fib4 {
    */
   set(prefix: number, len: number, nh: number): void {
     assert(nh > 0 && nh < MAX_NEXT_HOPS, 'a route has a next-hop index of 15 bits that is not 0');
-    prefix = mask(prefix, len);
     const old = this.get(prefix, len);
     if (old === nh) return;
     if (old >= 0) {
@@ -157,7 +156,6 @@ export class Fib4 {
 
   /** Takes prefix/len out; its addresses follow the next shorter prefix. Returns whether it was there. */
   remove(prefix: number, len: number): boolean {
-    prefix = mask(prefix, len);
     if (this.#trie.remove(prefix, len) < 0) return false;
     this.#count(prefix, len, -1);
     const cover = this.#trie.cover(prefix, len);
@@ -165,6 +163,14 @@ export class Fib4 {
     this.#trie.gaps(prefix, len, (first, last) => this.#layout.paint(first, last, nh));
     this.#suitShape();
     return true;
+  }
+
+  /** All prefixes with their next-hop index, ascending, shorter ones first. The table must not change meanwhile. */
+  *entries(): Generator<{ readonly prefix: number; readonly len: number; readonly nh: number }> {
+    const trie = this.#trie;
+    for (const node of trie.nodes()) {
+      yield { prefix: trie.prefix(node), len: trie.len[node], nh: trie.value[node] };
+    }
   }
 
   stats(): Fib4Stats {
@@ -180,13 +186,13 @@ export class Fib4 {
 
   /** Keeps the counts of the shape, while prefix/len is not in the tree: before an insert or after a removal. */
   #count(prefix: number, len: number, by: 1 | -1): void {
-    if (len > 16 && !this.#trie.hasLonger(mask(prefix, 16), 16)) {
+    if (len > 16 && !this.#trie.hasLonger(prefix, 16)) {
       this.#blocks16 += by;
       if (by < 0) this.#emptied++;
     }
     if (len > 24) {
       this.#hosts += by;
-      if (!this.#trie.hasLonger(mask(prefix, 24), 24)) {
+      if (!this.#trie.hasLonger(prefix, 24)) {
         this.#blocks24 += by;
         if (by < 0) this.#emptied++;
       }
@@ -245,11 +251,6 @@ export class Fib4 {
     this.#switches++;
     return true;
   }
-}
-
-/** The prefix as u32 with the bits beyond `len` cleared. */
-function mask(prefix: number, len: number): number {
-  return len === 0 ? 0 : (prefix & (-1 << (32 - len))) >>> 0;
 }
 
 function full(): NearhopError {

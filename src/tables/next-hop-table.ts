@@ -10,7 +10,7 @@
 
 import { assert, NearhopError } from '../base/errors.ts';
 import { type AdjIndex, adjIndex } from '../base/ids.ts';
-import { ADJ_NO_ROUTE, MAX_ADJACENCIES } from './adjacency-table.ts';
+import { ADJ_NO_ROUTE } from './adjacency-table.ts';
 import type { Epoch } from './epoch.ts';
 
 /** Next-hop indices are 15 bits wide; index 0 is "no route". */
@@ -78,10 +78,10 @@ export class NextHopTable {
   }
 
   /**
-   * A new index for paths over `members` (at least one, each once; beyond 128 the rest is left out).
-   * Throws `next-hop-table-full` or `ecmp-group-table-full`.
+   * A new index for paths over `members` (at least one, each once; beyond 128 the rest is left out). Routes that come from
+   * index `like` keep their flows on the members that stay. Throws `next-hop-table-full` or `ecmp-group-table-full`.
    */
-  add(members: readonly AdjIndex[]): number {
+  add(members: readonly AdjIndex[], like = 0): number {
     if (this.#freeIndices.length === 0 && this.#indices >= MAX_NEXT_HOPS) {
       this.#epoch.reclaimNow();
       if (this.#freeIndices.length === 0) {
@@ -90,7 +90,7 @@ export class NextHopTable {
         });
       }
     }
-    const target = this.#targetFor(ADJ_NO_ROUTE, members);
+    const target = this.#targetFor(this.#target[like], members);
     const nh = this.#freeIndices.pop() ?? this.#indices++;
     Atomics.store(this.#target, nh, target);
     return nh;
@@ -132,13 +132,14 @@ export class NextHopTable {
     return shares;
   }
 
-  /** Target for `members`: an adjacency, or a new group in which a single old path keeps its share of the flows. */
+  /** Target for `members`: an adjacency, or a new group that starts from what `old` does with the flows. */
   #targetFor(old: number, members: readonly AdjIndex[]): number {
     assert(members.length > 0, 'a next hop has a path');
     if (members.length === 1) return members[0];
     const group = this.#freeGroups.pop() ?? this.#newGroup();
-    const first = members.includes(adjIndex(old)) ? old : MAX_ADJACENCIES;
-    this.#buckets.fill(first, group << BUCKET_BITS, (group + 1) << BUCKET_BITS);
+    const base = group << BUCKET_BITS;
+    if (old >= 0) this.#buckets.fill(old, base, base + BUCKETS);
+    else this.#buckets.copyWithin(base, ~old << BUCKET_BITS, (~old + 1) << BUCKET_BITS);
     this.#rebalance(group, members);
     return ~group;
   }
