@@ -50,14 +50,14 @@ describeRoot('poll', [], () => {
     const url = new URL('../../src/ports/poll.ts', import.meta.url).href;
     const worker = new Worker(
       `const { parentPort, workerData } = require('node:worker_threads');
-       import(workerData.url).then(({ createPoller }) => {
+       import('tsx/esm/api').then(({ tsImport }) => tsImport(workerData.url, workerData.url)).then(({ createPoller }) => {
          const poller = createPoller([], workerData.wakeFd);
          parentPort.postMessage('ready');
          let sleeps = 0;
          while (Atomics.load(workerData.stop, 0) === 0) { poller.wait(1000); sleeps++; }
          parentPort.postMessage(sleeps);
        });`,
-      { eval: true, execArgv: ['--import', 'tsx'], workerData: { url, wakeFd, stop } },
+      { eval: true, workerData: { url, wakeFd, stop } },
     );
     expect(await once(worker, 'message')).toEqual(['ready']);
     await new Promise((done) => setTimeout(done, 20));

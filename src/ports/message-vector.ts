@@ -60,9 +60,9 @@ export class MessageVector {
     return this.#native.sendmmsg(fd, this.#messages.address + from * MSG_WORDS * 4, to - from, MSG_DONTWAIT);
   }
 
-  /** Receives into messages 0 to `count - 1`; returns how many, or a negative errno (EAGAIN when there is none). */
-  receive(fd: number, count: number): number {
-    return this.#native.recvmmsg(fd, this.#messages.address, count, MSG_DONTWAIT);
+  /** Receives into messages `from` to `to - 1`; returns how many, or a negative errno (EAGAIN when there is none). */
+  receive(fd: number, from: number, to: number): number {
+    return this.#native.recvmmsg(fd, this.#messages.address + from * MSG_WORDS * 4, to - from, MSG_DONTWAIT);
   }
 
   /** Bytes of received message `i`. */

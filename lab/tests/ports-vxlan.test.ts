@@ -1,0 +1,224 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { portSuite, testFrame } from '../../native-free-tests/conformance/port-suite.ts';
+import { Batch } from '../../src/base/batch.ts';
+import { VirtualClock } from '../../src/base/clock.ts';
+import { portId } from '../../src/base/ids.ts';
+import { Slab } from '../../src/base/slab.ts';
+import type { Port } from '../../src/ports/port.ts';
+import { createVxlanPort } from '../../src/ports/vxlan.ts';
+import { describeRoot } from './netns.ts';
+
+const loopback = (host: number): number => ((127 << 24) | host) >>> 0;
+const text = (host: number): string => `127.0.0.${host}`;
+const UDP_PORT = 20_000 + (process.pid % 20_000);
+const VNI = 0x123456;
+
+/** A tunnel endpoint at 127.0.0.`host` that speaks RFC 7348 by itself. */
+class Endpoint {
+  readonly socket: Socket = createSocket({ type: 'udp4', recvBufferSize: 8 << 20 });
+  readonly got: Buffer[] = [];
+  readonly #host: number;
+  constructor(host: number) {
+    this.#host = host;
+    this.socket.on('message', (message) => this.got.push(message));
+  }
+  async open(): Promise<this> {
+    this.socket.bind(UDP_PORT, text(this.#host));
+    await once(this.socket, 'listening');
+    return this;
+  }
+  send(frame: Uint8Array, vni = VNI, flags = 0x08): Promise<void> {
+    const header = Buffer.from([flags, 0, 0, 0, vni >>> 16, (vni >>> 8) & 0xff, vni & 0xff, 0]);
+    return this.raw(Buffer.concat([header, frame]));
+  }
+  raw(bytes: Uint8Array): Promise<void> {
+    return new Promise((done, fail) => {
+      this.socket.send(bytes, UDP_PORT, text(1), (error) => (error ? fail(error) : done()));
+    });
+  }
+  /** Inner frames received since the last call; checks each header. */
+  async take(count: number): Promise<Uint8Array[]> {
+    const end = Date.now() + 2000;
+    while (this.got.length < count && Date.now() < end) await new Promise((done) => setTimeout(done, 1));
+    return this.got.splice(0).map((message) => {
+      expect([...message.subarray(0, 8)]).toEqual([8, 0, 0, 0, 0x12, 0x34, 0x56, 0]);
+      return new Uint8Array(message.subarray(8));
+    });
+  }
+}
+
+const open = (slab: Slab, remotes: number[], vni = VNI, clock = new VirtualClock()): Port =>
+  createVxlanPort(
+    {
+      id: portId(3),
+      name: `v${vni}`,
+      vni,
+      local: loopback(1),
+      remotes: remotes.map(loopback),
+      udpPort: UDP_PORT,
+      clock,
+    },
+    slab,
+  );
+
+describeRoot('vxlan', [], () => {
+  portSuite('vxlan', async () => {
+    const remote = await new Endpoint(2).open();
+    const slab = new Slab(64 << 20);
+    const port = open(slab, [2]);
+    return {
+      port,
+      slab,
+      feed: async (frames) => {
+        for (const frame of frames) await remote.send(frame);
+      },
+      collect: (count) => remote.take(count),
+      cleanup: () => {
+        remote.socket.close();
+      },
+    };
+  });
+
+  let slab: Slab;
+  let batch: Batch;
+  const ends: { close(): void }[] = [];
+  const endpoint = async (host: number): Promise<Endpoint> => {
+    const made = await new Endpoint(host).open();
+    ends.push(made.socket);
+    return made;
+  };
+  const port = (remotes: number[], vni = VNI, clock = new VirtualClock()): Port => {
+    const made = open(slab, remotes, vni, clock);
+    ends.push(made);
+    return made;
+  };
+  const receive = (from: Port): Uint8Array[] => {
+    batch.reset();
+    from.rx(batch, 256);
+    const got = Array.from({ length: batch.count }, (_, i) =>
+      batch.u8.slice(batch.off[i], batch.off[i] + batch.len[i]),
+    );
+    from.rxRelease();
+    return got;
+  };
+  const send = (by: Port, frame: Uint8Array): number => {
+    batch.reset();
+    const slot = batch.alloc(frame.length);
+    batch.u8.set(frame, batch.off[slot]);
+    return by.tx(batch, Uint16Array.of(slot), 1);
+  };
+  /** testFrame with MACs 02::dst and 02::src. */
+  const frame = (serial: number, dst: number, src: number): Uint8Array => {
+    const bytes = testFrame(serial, 64);
+    bytes.set(dst === 0xff ? new Uint8Array(6).fill(0xff) : [2, 0, 0, 0, 0, dst]);
+    bytes.set([2, 0, 0, 0, 0, src], 6);
+    return bytes;
+  };
+
+  beforeEach(() => {
+    slab = new Slab(64 << 20);
+    batch = new Batch(slab, 1 << 20);
+  });
+  afterEach(() => {
+    for (const end of ends.splice(0)) end.close();
+  });
+
+  test('rx counts and drops other VNIs, missing flag, short datagrams and unknown senders', async () => {
+    const [remote, stranger] = [await endpoint(2), await endpoint(9)];
+    const p = port([2]);
+    await remote.send(testFrame(1, 64), VNI + 1);
+    await remote.send(testFrame(2, 64), VNI, 0);
+    await remote.raw(Buffer.from([8, 0, 0]));
+    await remote.send(new Uint8Array(13));
+    await stranger.send(testFrame(3, 64));
+    await remote.send(testFrame(4, 64));
+    expect(receive(p)).toEqual([testFrame(4, 64)]);
+    expect(p.stats.rxInvalid).toBe(5);
+  });
+
+  test('rx survives more bad datagrams than it has slots', async () => {
+    const remote = await endpoint(2);
+    const p = port([2]);
+    for (let i = 0; i < 300; i++) await remote.raw(Buffer.from([1]));
+    await remote.send(testFrame(4, 64));
+    const got = [...receive(p), ...receive(p), ...receive(p)];
+    expect(got).toEqual([testFrame(4, 64)]);
+    expect(p.stats.rxInvalid).toBe(300);
+  });
+
+  test('tx sends to the endpoint behind which a MAC was learned, anything else to all', async () => {
+    const [two, three] = [await endpoint(2), await endpoint(3)];
+    const p = port([2, 3]);
+    await two.send(frame(0, 0xff, 0x22));
+    await three.send(frame(1, 0xff, 0x33));
+    expect(receive(p)).toHaveLength(2);
+    for (const [serial, dst] of [0x22, 0x33, 0xff, 0x44].entries()) {
+      expect(send(p, frame(serial, dst, 0x11))).toBe(1);
+    }
+    expect(await two.take(3)).toEqual([frame(0, 0x22, 0x11), frame(2, 0xff, 0x11), frame(3, 0x44, 0x11)]);
+    expect(await three.take(3)).toEqual([frame(1, 0x33, 0x11), frame(2, 0xff, 0x11), frame(3, 0x44, 0x11)]);
+    expect(p.stats.txPackets).toBe(4);
+  });
+
+  test('tx follows a MAC that moved, and forgets one that was silent for five minutes', async () => {
+    const [two, three] = [await endpoint(2), await endpoint(3)];
+    const clock = new VirtualClock();
+    const p = port([2, 3], VNI, clock);
+    await two.send(frame(0, 0xff, 0x22));
+    receive(p);
+    await three.send(frame(1, 0xff, 0x22));
+    receive(p);
+    send(p, frame(2, 0x22, 0x11));
+    expect(await three.take(1)).toEqual([frame(2, 0x22, 0x11)]);
+    clock.advanceTo(302_000);
+    receive(p);
+    send(p, frame(3, 0x22, 0x11));
+    expect(await two.take(1)).toEqual([frame(3, 0x22, 0x11)]);
+    expect(await three.take(1)).toEqual([frame(3, 0x22, 0x11)]);
+  });
+
+  test('a remote without a route does not stop the others', async () => {
+    const two = await endpoint(2);
+    const p = createVxlanPort(
+      {
+        id: portId(0),
+        name: 'p',
+        vni: VNI,
+        local: loopback(1),
+        remotes: [0xfffffff0, loopback(2)],
+        udpPort: UDP_PORT,
+      },
+      slab,
+    );
+    ends.push(p);
+    expect(send(p, testFrame(5, 80))).toBe(1);
+    expect(await two.take(1)).toEqual([testFrame(5, 80)]);
+  });
+
+  test('ports of several VNIs share address and UDP port; each gets its own, also after one closed', async () => {
+    const remote = await endpoint(2);
+    const [a, b, c] = [port([2], 10), port([2], 20), port([2], 30)];
+    const round = async (): Promise<Uint8Array[][]> => {
+      for (const vni of [30, 10, 20, 10]) await remote.send(testFrame(vni, 64), vni);
+      return [receive(a), receive(b), receive(c)];
+    };
+    const [ten, twenty, thirty] = [testFrame(10, 64), testFrame(20, 64), testFrame(30, 64)];
+    expect(await round()).toEqual([[ten, ten], [twenty], [thirty]]);
+    a.close();
+    await remote.send(thirty, 30);
+    await remote.send(twenty, 20);
+    expect([receive(b), receive(c)]).toEqual([[twenty], [thirty]]);
+    expect([b.stats.rxInvalid, c.stats.rxInvalid]).toEqual([0, 0]);
+  });
+
+  test('createVxlanPort says when address and port are taken, or not of this host', async () => {
+    await endpoint(1);
+    expect(() => port([2])).toThrow(expect.objectContaining({ code: 'address-in-use' }));
+    const elsewhere = () =>
+      createVxlanPort({ id: portId(0), name: 'p', vni: 1, local: 0xc0000201, remotes: [1] }, slab);
+    expect(elsewhere).toThrow(expect.objectContaining({ code: 'address-not-local' }));
+    expect(() => open(slab, [], 1)).toThrow(expect.objectContaining({ code: 'vxlan-invalid' }));
+  });
+});

@@ -1,0 +1,314 @@
+// A VXLAN segment (RFC 7348) over UDP of the host's stack, which routes the outer packets: one VNI, one or more remote tunnel
+// endpoints.
+//
+// In: recvmmsg takes datagrams into slots of the slab; flags, VNI and sender are checked, the inner source MAC is learned to
+// be behind that sender, and the inner frame is handed on where it lies. Out: a frame to a known MAC goes to its endpoint,
+// any other one to all (head-end replication); header and frame leave as two pieces, so the frame is not touched.
+
+import type { Batch } from '../base/batch.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { NearhopError } from '../base/errors.ts';
+import type { PortId } from '../base/ids.ts';
+import { FRAME_MAX, HEADROOM, type Slab } from '../base/slab.ts';
+import { Fdb } from '../tables/fdb.ts';
+import {
+  ETH_HLEN,
+  ethernetDstHi,
+  ethernetDstLo,
+  ethernetIsGroup,
+  ethernetSrcHi,
+  ethernetSrcLo,
+} from '../wire/ethernet.ts';
+import {
+  VXLAN_HLEN,
+  VXLAN_OVERHEAD4,
+  VXLAN_VNI_MAX,
+  vxlanCheck,
+  vxlanEmit,
+  vxlanVni,
+} from '../wire/vxlan.ts';
+import { MessageVector } from './message-vector.ts';
+import { ERRNO, loadNative, type Native, type NativeMemory } from './native.ts';
+import { SOCK_CLOEXEC } from './net-device.ts';
+import { markPartialChecksum } from './partial-checksum.ts';
+import { createPortStats, type Port } from './port.ts';
+import { check } from './system-error.ts';
+import { closeVxlanSocket, openVxlanSocket, SOCKADDR_IN_LEN, writeSockaddrIn } from './vxlan-socket.ts';
+
+const AF_INET = 2;
+const SOCK_DGRAM = 2;
+const SOL_SOCKET = 1;
+const SO_MEMINFO = 55;
+const SK_MEMINFO_DROPS = 8;
+const SK_MEMINFO_WORDS = 9;
+const IPPROTO_IP = 0;
+const IP_MTU = 14;
+
+const RX_SLOTS = 128;
+/** An odd number of cache lines, so that the slots' first bytes spread over the cache. */
+const SLOT_BYTES = (((HEADROOM + FRAME_MAX + 63) >>> 6) | 1) << 6;
+const TX_CHUNK = 256;
+const SOCKADDR_ADDRESS_AT = 4;
+/** MACs that are remembered to be behind a remote; a frame to any other goes to all of them. */
+const LEARNED_MAX = 4096;
+const CHECK_MS = 1000;
+const MTU_UNKNOWN = 1500;
+const MTU_MIN = 576;
+
+export interface VxlanOptions {
+  readonly id: PortId;
+  readonly name: string;
+  /** VXLAN network identifier, 0 to 2^24 - 1. */
+  readonly vni: number;
+  /** Own address (IPv4 as u32), which the host has. */
+  readonly local: number;
+  /** Addresses of the remote endpoints; datagrams from others are counted as invalid. At most 64. */
+  readonly remotes: readonly number[];
+  /** UDP port on both sides. Default 4789. */
+  readonly udpPort?: number;
+  readonly mac?: { readonly hi: number; readonly lo: number };
+  /** Largest inner L3 packet; default what the routes to the remotes allow. */
+  readonly mtu?: number;
+  readonly clock?: Clock;
+}
+
+/** Opens the socket. Throws `address-in-use`, `address-not-local`, `vxlan-invalid` or `native-unavailable`. */
+export function createVxlanPort(options: VxlanOptions, slab: Slab): Port {
+  return new VxlanPort(options, slab);
+}
+
+class VxlanPort implements Port {
+  readonly id: PortId;
+  readonly name: string;
+  readonly kind = 'vxlan';
+  readonly macHi: number;
+  readonly macLo: number;
+  readonly offload = false;
+  readonly l3Only = false;
+  readonly pollFd: number;
+  readonly stats = createPortStats();
+  mtu: number;
+
+  readonly #options: VxlanOptions;
+  readonly #udpPort: number;
+  readonly #remotes: Uint32Array;
+  readonly #native: Native;
+  readonly #clock: Clock;
+  readonly #slabAddress: number;
+  readonly #learned: Fdb;
+  /** A socket that is connected to each remote in turn, to ask for the MTU of the route. */
+  readonly #probeFd: number;
+  readonly #scratch: NativeMemory;
+  readonly #received: MessageVector;
+  readonly #slots: number;
+  /** Slots in use since the last release, and those of them that hold a frame of a batch. */
+  #used = 0;
+  #given = 0;
+  readonly #messages: MessageVector;
+  readonly #header: NativeMemory;
+  /** Position in `idx` of the packet that a prepared message belongs to. */
+  readonly #packetOf = new Int32Array(TX_CHUNK);
+  #prepared = 0;
+  #sent = 0;
+  #lastSent = -1;
+  #stopped = false;
+  #drops = 0;
+  #nextCheckMs = 0;
+  #closed = false;
+
+  constructor(options: VxlanOptions, slab: Slab) {
+    const { vni, remotes } = options;
+    if (vni < 0 || vni > VXLAN_VNI_MAX || remotes.length === 0 || remotes.length > 64) {
+      throw new NearhopError(
+        'vxlan-invalid',
+        `port '${options.name}': VNI ${vni}, ${remotes.length} remotes`,
+        {
+          hint: `a VNI is 0 to ${VXLAN_VNI_MAX}, with 1 to 64 remotes`,
+        },
+      );
+    }
+    const native = loadNative();
+    this.#options = options;
+    this.#native = native;
+    this.#clock = options.clock ?? systemClock;
+    this.id = options.id;
+    this.name = options.name;
+    this.macHi = options.mac?.hi ?? 0;
+    this.macLo = options.mac?.lo ?? 0;
+    this.#udpPort = options.udpPort ?? 4789;
+    this.#remotes = Uint32Array.from(remotes);
+    this.#learned = new Fdb(LEARNED_MAX);
+    this.#scratch = native.alloc(64);
+    this.#slabAddress = native.addressOf(slab.u8);
+    this.#slots = slab.reserve(RX_SLOTS * SLOT_BYTES);
+    this.#received = new MessageVector(native, RX_SLOTS, 1, true);
+    for (let i = 0; i < RX_SLOTS; i++) {
+      // the inner frame starts HEADROOM into the slot, its VXLAN header before it
+      const at = this.#slots + i * SLOT_BYTES + HEADROOM - VXLAN_HLEN;
+      this.#received.set(i, 0, this.#slabAddress + at, FRAME_MAX + VXLAN_HLEN);
+    }
+    this.#header = native.alloc(VXLAN_HLEN);
+    vxlanEmit(this.#header.view, 0, vni);
+    this.#messages = new MessageVector(native, TX_CHUNK, 2, true);
+    for (let i = 0; i < TX_CHUNK; i++) {
+      writeSockaddrIn(this.#messages.names, i * SOCKADDR_IN_LEN, 0, this.#udpPort);
+      this.#messages.set(i, 0, this.#header.address, VXLAN_HLEN);
+    }
+    this.pollFd = openVxlanSocket(options.local, this.#udpPort, vni, `VXLAN port '${options.name}'`);
+    this.#probeFd = check(native.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'open a socket for the MTU');
+    this.mtu = options.mtu ?? this.#routeMtu();
+  }
+
+  rx(batch: Batch, max: number): number {
+    const limit = Math.min(max, batch.room, RX_SLOTS - this.#used);
+    const now = this.#clock.nowMs();
+    if (now >= this.#nextCheckMs) this.#check(now);
+    if (limit <= 0) return 0;
+    const from = this.#used;
+    const count = this.#received.receive(this.pollFd, from, from + limit);
+    if (count <= 0) return 0;
+    this.#used += count;
+    let added = 0;
+    for (let i = from; i < from + count; i++) if (this.#take(batch, i, now)) added++;
+    this.#given += added;
+    if (this.#given === 0) this.#used = 0; // nobody releases a round without frames
+    return added;
+  }
+
+  /** Adds the inner frame of datagram `i`; false when it is none for us. */
+  #take(batch: Batch, i: number, nowMs: number): boolean {
+    const { view } = batch;
+    const off = this.#slots + i * SLOT_BYTES + HEADROOM;
+    const len = this.#received.length(i) - VXLAN_HLEN;
+    const header = off - VXLAN_HLEN;
+    if (this.#received.truncated(i)) {
+      this.stats.rxTruncated++;
+      return false;
+    }
+    const remote = this.#remoteOf(this.#received.names.getUint32(i * SOCKADDR_IN_LEN + SOCKADDR_ADDRESS_AT));
+    if (
+      remote < 0 ||
+      len < ETH_HLEN ||
+      vxlanCheck(view, header, len + VXLAN_HLEN) < 0 ||
+      vxlanVni(view, header) !== this.#options.vni
+    ) {
+      this.stats.rxInvalid++;
+      return false;
+    }
+    const bits = markPartialChecksum(view, off, len, this.mtu);
+    if (bits < 0) {
+      this.stats.rxInvalid++;
+      return false;
+    }
+    if (this.#remotes.length > 1 && (view.getUint8(off + 6) & 1) === 0) {
+      this.#learned.learn(0, ethernetSrcHi(view, off), ethernetSrcLo(view, off), remote, nowMs);
+    }
+    batch.add(off, len, this.id, bits);
+    this.stats.rxPackets++;
+    this.stats.rxBytes += len;
+    return true;
+  }
+
+  #remoteOf(address: number): number {
+    for (let r = 0; r < this.#remotes.length; r++) if (this.#remotes[r] === address) return r;
+    return -1;
+  }
+
+  rxRelease(): void {
+    this.#used = 0;
+    this.#given = 0;
+  }
+
+  tx(batch: Batch, idx: Uint16Array, n: number): number {
+    this.#sent = 0;
+    this.#lastSent = -1;
+    this.#stopped = false;
+    this.#prepared = 0;
+    const all = this.#remotes.length;
+    for (let k = 0; k < n && !this.#stopped; k++) {
+      const off = batch.off[idx[k]];
+      let remote = all === 1 ? 0 : -1;
+      if (all > 1 && batch.len[idx[k]] >= ETH_HLEN && !ethernetIsGroup(batch.view, off)) {
+        const row = this.#learned.find(0, ethernetDstHi(batch.view, off), ethernetDstLo(batch.view, off));
+        if (row >= 0) remote = this.#learned.iface[row];
+      }
+      if (remote >= 0) this.#prepare(batch, idx, k, remote);
+      else for (let r = 0; r < all; r++) this.#prepare(batch, idx, k, r);
+    }
+    this.#flush(batch, idx);
+    this.stats.txDropped += n - this.#sent;
+    return this.#sent;
+  }
+
+  #prepare(batch: Batch, idx: Uint16Array, k: number, remote: number): void {
+    if (this.#prepared === TX_CHUNK) this.#flush(batch, idx);
+    const m = this.#prepared++;
+    const i = idx[k];
+    this.#packetOf[m] = k;
+    this.#messages.names.setUint32(m * SOCKADDR_IN_LEN + SOCKADDR_ADDRESS_AT, this.#remotes[remote]);
+    this.#messages.set(m, 1, this.#slabAddress + batch.off[i], batch.len[i]);
+  }
+
+  /** Sends what is prepared. A packet counts as sent when one of its copies was taken. */
+  #flush(batch: Batch, idx: Uint16Array): void {
+    let at = 0;
+    while (at < this.#prepared && !this.#stopped) {
+      const result = this.#messages.send(this.pollFd, at, this.#prepared);
+      if (result > 0) {
+        for (let m = at; m < at + result; m++) {
+          const k = this.#packetOf[m];
+          if (k === this.#lastSent) continue;
+          this.#lastSent = k;
+          this.#sent++;
+          this.stats.txPackets++;
+          this.stats.txBytes += batch.len[idx[k]];
+        }
+        at += result;
+      } else if (result === -ERRNO.ENOBUFS || result === -ERRNO.EAGAIN) {
+        this.#stopped = true;
+      } else if (result !== -ERRNO.EINTR) {
+        at++; // no route to this remote, or too long for it: the others go on
+      }
+    }
+    this.#prepared = 0;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeVxlanSocket(this.#options.local, this.#udpPort, this.pollFd);
+    this.#native.close(this.#probeFd);
+  }
+
+  /** Once a second: forgets old MACs, follows the routes' MTU, reads the socket's drops. */
+  #check(now: number): void {
+    this.#nextCheckMs = now + CHECK_MS;
+    this.#learned.age(now);
+    if (this.#closed) return;
+    this.mtu = this.#options.mtu ?? this.#routeMtu();
+    const { address, u32 } = this.#scratch;
+    const words = SK_MEMINFO_WORDS;
+    u32[words] = words * 4;
+    if (this.#native.getsockopt(this.pollFd, SOL_SOCKET, SO_MEMINFO, address, address + words * 4) === 0) {
+      this.stats.rxDropped += (u32[SK_MEMINFO_DROPS] - this.#drops) >>> 0;
+      this.#drops = u32[SK_MEMINFO_DROPS];
+    }
+  }
+
+  /** Smallest MTU of the routes to the remotes, less outer headers and the inner Ethernet header. */
+  #routeMtu(): number {
+    const { address, u32, u8, view } = this.#scratch;
+    let smallest = 0;
+    for (const remote of this.#remotes) {
+      u8.fill(0, 0, SOCKADDR_IN_LEN);
+      writeSockaddrIn(view, 0, remote, this.#udpPort);
+      if (this.#native.connect(this.#probeFd, address, SOCKADDR_IN_LEN) < 0) continue; // no route now
+      u32[4] = 0;
+      u32[5] = 4;
+      if (this.#native.getsockopt(this.#probeFd, IPPROTO_IP, IP_MTU, address + 16, address + 20) < 0)
+        continue;
+      smallest = smallest === 0 ? u32[4] : Math.min(smallest, u32[4]);
+    }
+    return Math.max((smallest === 0 ? MTU_UNKNOWN : smallest) - VXLAN_OVERHEAD4 - ETH_HLEN, MTU_MIN);
+  }
+}
