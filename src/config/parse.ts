@@ -3,7 +3,7 @@
 // a bad file, whatever its bytes are.
 
 import { readFileSync } from 'node:fs';
-import { LineCounter, parseDocument } from 'yaml';
+import { type Alias, type Document, LineCounter, parseDocument, visit } from 'yaml';
 import { NearhopError } from '../base/errors.ts';
 import { checkNetworks } from './check-networks.ts';
 import { checkPorts } from './check-ports.ts';
@@ -77,29 +77,40 @@ export function parseConfig(source: string | Uint8Array, options: ParseOptions =
     return whole('config-not-text', 'not UTF-8 text', 'a config is a YAML file');
   }
 
-  let document: ReturnType<typeof parseDocument>;
+  const unusable = (error: unknown): ParseResult =>
+    // the YAML library throws plain errors for alias bombs, and the stack's own for nesting without end
+    whole('yaml-invalid', `not usable YAML: ${(error as Error).message}`, 'a config is a YAML map');
+  let document: Document.Parsed;
+  try {
+    document = parseDocument(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      logLevel: 'error',
+      resolveKnownTags: false, // !!binary and its like would give values that are no JSON
+    });
+  } catch (error) {
+    return unusable(error);
+  }
+  const locator = new Locator(file, text, lines, document);
+  const broken = (offset: number, code: string, message: string): ConfigProblem =>
+    new ConfigProblem('error', 'yaml-invalid', message, {
+      place: locator.at(offset),
+      path: [],
+      hint: yamlHint(code),
+    });
+  const faults = [...document.errors, ...document.warnings];
+  if (faults.length > 0) {
+    return sorted(faults.map((error) => broken(error.pos[0], error.code, error.message)));
+  }
   let root: unknown;
   try {
-    document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent' });
-    root = document.errors.length > 0 ? undefined : document.toJS({ maxAliasCount: 100 });
+    root = document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    // the YAML library throws plain errors for alias bombs, and the stack's own for nesting without end
-    return whole('yaml-invalid', `not usable YAML: ${(error as Error).message}`, 'a config is a YAML map');
+    const lost = danglingAlias(document);
+    if (lost === undefined) return unusable(error);
+    return sorted([broken(lost.range?.[0] ?? 0, 'ALIAS', `alias *${lost.source} has no anchor before it`)]);
   }
-  if (document.errors.length > 0) {
-    const locator = new Locator(file, text, lines);
-    return sorted(
-      document.errors.map((error) => {
-        const place = locator.at(error.pos[0]);
-        return new ConfigProblem('error', 'yaml-invalid', error.message, {
-          place,
-          path: [],
-          hint: yamlHint(error.code),
-        });
-      }),
-    );
-  }
-  return judge(root, new Locator(file, text, lines, document), options.host);
+  return judge(root, locator, options.host);
 }
 
 function judge(root: unknown, locator: Locator, host: HostView | undefined): ParseResult {
@@ -144,6 +155,19 @@ function sorted(problems: ConfigProblem[]): ParseResult {
   };
 }
 
+/** The first alias whose anchor is not there. */
+function danglingAlias(document: Document.Parsed): Alias | undefined {
+  let found: Alias | undefined;
+  visit(document, {
+    Alias(_key, alias) {
+      if (alias.resolve(document) !== undefined) return undefined;
+      found = alias;
+      return visit.BREAK;
+    },
+  });
+  return found;
+}
+
 function yamlHint(code: string): string | undefined {
   switch (code) {
     case 'DUPLICATE_KEY':
@@ -152,6 +176,8 @@ function yamlHint(code: string): string | undefined {
       return 'indent with spaces';
     case 'MULTIPLE_DOCS':
       return 'one file is one config: remove the --- line';
+    case 'ALIAS':
+      return 'an anchor is written &NAME in front of the value; text that begins with * stands in quotes';
     case 'BAD_INDENT':
       return 'entries of one map start in the same column; close every [ and {';
     default:

@@ -81,6 +81,12 @@ const port = z
       kind: z.literal('af-packet').describe('A device of the host, by AF_PACKET rings'),
       ...anyPort,
       ...hostDevice,
+      rxSlots: z
+        .int()
+        .min(16)
+        .max(8192)
+        .default(255)
+        .describe('Frames that the receive ring holds; each takes about 68 KiB of packet memory'),
     }),
     z.strictObject({
       kind: z.literal('cap').describe('A device of the host, by libpcap (npm package cap)'),

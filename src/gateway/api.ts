@@ -2,6 +2,7 @@
 // The control socket, the CLI and the gateway's handlers all follow it. Addresses, prefixes and MACs are text here, as these
 // rows are for people and for JSON; every row says where it came from.
 
+import type { TraceRecord } from '../dataplane/trace-format.ts';
 import { MIGRATE_KINDS, type MigrateKind, type VmRouteState, type VmState } from '../mobility/vm.ts';
 import type { PortKind, PortStats } from '../ports/port.ts';
 import type { IfCounterName, TotalName } from '../stats/counters.ts';
@@ -355,26 +356,7 @@ export interface BgpData {
   readonly peers: readonly BgpPeerRow[];
 }
 
-/** One step of a packet's way. */
-export interface TraceStepRow {
-  readonly node: string;
-  /** What was decided, in words. */
-  readonly text: string;
-  /** Rule behind it: a claim of the paper or an RFC and section, empty where there is none. */
-  readonly rule: string;
-}
-
-export interface TraceRow {
-  readonly id: number;
-  /** ISO 8601, UTC. */
-  readonly at: string;
-  readonly port: string;
-  readonly lengthBytes: number;
-  /** The packet on one line, as tcpdump would write it. */
-  readonly packet: string;
-  readonly steps: readonly TraceStepRow[];
-  /** The whole block as text. */
-  readonly text: string;
-}
+/** A traced packet with the steps of its way, and all of it as text. */
+export type TraceRow = TraceRecord;
 
 export type { MigrateKind, VmRouteState, VmState };
