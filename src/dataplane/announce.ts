@@ -1,7 +1,6 @@
 // What the control plane lets the data plane say to the networks on its own account: where a VM's MAC is now, and which MAC
 // the gateway has. Each function makes the frame in an empty batch (`Dataplane.originate`) and hands it to the graph.
 
-import { REASON } from '../stats/reasons.ts';
 import { FDB_MIGRATED } from '../tables/fdb.ts';
 import { ARP_LEN, ARP_REPLY, arpEmit, RARP_REQUEST } from '../wire/arp.ts';
 import { ETH_HLEN, ETHERTYPE_ARP, ETHERTYPE_RARP, ethernetEmit } from '../wire/ethernet.ts';
@@ -21,10 +20,10 @@ function emit(
   target: readonly [number, number],
   targetIp: number,
 ): number {
-  const { batch, counters } = ctx;
+  const { batch } = ctx;
   const i = batch.alloc(FRAME);
   if (i < 0) {
-    counters.reasons[REASON['no-buffer']]++;
+    ctx.notMade();
     return -1;
   }
   const body = ethernetEmit(batch.view, batch.off[i], dst[0], dst[1], src[0], src[1], etherType);

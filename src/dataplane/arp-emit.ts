@@ -4,7 +4,6 @@
 
 import type { Batch } from '../base/batch.ts';
 import { TOTAL } from '../stats/counters.ts';
-import { REASON } from '../stats/reasons.ts';
 import { IF_BVI } from '../tables/interface-table.ts';
 import { ARP_REPLY, ARP_REQUEST, arpEmit } from '../wire/arp.ts';
 import {
@@ -76,7 +75,7 @@ function arpPacket(
   const batch: Batch = ctx.batch;
   const i = batch.alloc(ETH_ZLEN);
   if (i < 0) {
-    ctx.counters.reasons[REASON['no-buffer']]++;
+    ctx.notMade();
     return -1;
   }
   const { interfaces } = ctx.tables;

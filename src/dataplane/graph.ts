@@ -149,6 +149,13 @@ export class Context {
     this.counters.reasons[REASON['no-buffer']]++;
   }
 
+  /** The gateway wanted to make a packet and the batch had no room: counted as originated and dropped. */
+  notMade(): void {
+    this.counters.totals[TOTAL.originated]++;
+    this.counters.totals[TOTAL.dropped]++;
+    this.counters.reasons[REASON['no-buffer']]++;
+  }
+
   /** Counts something about slot `i`, which goes on. */
   note(i: number, reason: number): void {
     this.counters.reasons[reason]++;

@@ -91,7 +91,7 @@ export class Ip4Origin {
     const total = IPV4_HLEN + ICMP4_HLEN + quoted;
     const j = batch.alloc(ETH_HLEN + total);
     if (j < 0) {
-      ctx.note(i, REASON['no-buffer']);
+      ctx.notMade();
       return;
     }
     const ip = ethernetEmit(view, batch.off[j], 0, 0, 0, 0, ETHERTYPE_IPV4);
