@@ -16,6 +16,7 @@ import {
   ipv6Emit,
   ipv6FlowLabel,
   ipv6HopLimit,
+  ipv6IsDetoured,
   ipv6IsFragmented,
   ipv6IsMulticast,
   ipv6NextHeader,
@@ -148,6 +149,13 @@ describe('ipv6Walk', () => {
     const walked = ipv6Walk(view, 0);
     expect([ipv6UpperProtocol(walked), ipv6UpperOffset(0, walked)]).toEqual([IPPROTO_FRAGMENT, 48]);
     expect(ipv6IsFragmented(walked)).toBe(true);
+  });
+
+  test('says when a routing header has segments left, so that the destination is not the last one', () => {
+    const routing = (left: number): [number, ...number[]] => [IPPROTO_ROUTING, 0, 0, left, 0, 0, 0, 0];
+    const under = (left: number): number => ipv6Walk(packet([HOPOPTS, routing(left)], IPPROTO_UDP).view, 0);
+    expect([ipv6IsDetoured(under(1)), ipv6IsDetoured(under(0))]).toEqual([true, false]);
+    expect([ipv6UpperProtocol(under(1)), ipv6UpperOffset(0, under(1))]).toEqual([IPPROTO_UDP, 56]);
   });
 
   test('refuses a header that runs over the payload, and a chain that is too long', () => {

@@ -17,8 +17,12 @@ import {
   ICMP4_PORT_UNREACHABLE,
   ICMP4_PROTOCOL_UNREACHABLE,
   ICMP4_REDIRECT,
+  ICMP4_ROUTER_ADVERTISEMENT,
+  ICMP4_ROUTER_SOLICITATION,
   ICMP4_SOURCE_ROUTE_FAILED,
   ICMP4_TIME_EXCEEDED,
+  ICMP4_TIMESTAMP_REPLY,
+  ICMP4_TIMESTAMP_REQUEST,
   ICMP4_TTL_EXCEEDED,
   icmp4Check,
   icmp4Code,
@@ -92,6 +96,14 @@ function describe4(x: Extent): string {
       return `redirect ${quotedDst(x)} to ${formatIpv4(icmp4Rest(view, off))}`;
     case ICMP4_PARAMETER_PROBLEM:
       return `parameter problem - octet ${view.getUint8(off + 4)}`;
+    case ICMP4_ROUTER_ADVERTISEMENT:
+      return 'router advertisement';
+    case ICMP4_ROUTER_SOLICITATION:
+      return 'router solicitation';
+    case ICMP4_TIMESTAMP_REQUEST:
+      return `time stamp query, id ${icmp4EchoId(view, off)}, seq ${icmp4EchoSeq(view, off)}`;
+    case ICMP4_TIMESTAMP_REPLY:
+      return `time stamp reply, id ${icmp4EchoId(view, off)}, seq ${icmp4EchoSeq(view, off)}`;
     default:
       return `type ${type}, code ${code}`;
   }

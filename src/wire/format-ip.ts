@@ -42,6 +42,7 @@ import {
   ipv6Dst,
   ipv6FlowLabel,
   ipv6HopLimit,
+  ipv6IsDetoured,
   ipv6IsExtension,
   ipv6IsFragmented,
   ipv6NextHeader,
@@ -58,6 +59,7 @@ import { udpChecksumOk4, udpLen } from './udp.ts';
 const PROTOCOL_NAMES: ReadonlyMap<number, string> = new Map([
   [IPPROTO_ICMP, 'ICMP'],
   [IPPROTO_IGMP, 'IGMP'],
+  [4, 'IP-in-IP'],
   [IPPROTO_TCP, 'TCP'],
   [IPPROTO_UDP, 'UDP'],
   [41, 'IPv6-in-IP'],
@@ -128,13 +130,8 @@ export function formatIp6(x: Extent, verbose: boolean): Layer {
   const skip = ipv6UpperOffset(0, walked);
   if (protocol === IPPROTO_NONE) return { text: `${head} ${src} > ${dst}: no next header` };
   if (protocol === IPPROTO_FRAGMENT) return { text: `${head} ${src} > ${dst}: frag, length ${total - skip}` };
-  const upper = formatUpper(
-    within(packet, skip, total - skip, packet.partial || ipv6IsFragmented(walked)),
-    protocol,
-    src,
-    dst,
-    off,
-  );
+  const unverifiable = packet.partial || ipv6IsFragmented(walked) || ipv6IsDetoured(walked);
+  const upper = formatUpper(within(packet, skip, total - skip, unverifiable), protocol, src, dst, off);
   return { ...upper, text: `${head} ${upper.text}${ipv6IsFragmented(walked) ? ', frag' : ''}` };
 }
 

@@ -8,7 +8,7 @@ export interface Extent {
   readonly end: number;
   /** Bytes on the wire from `off` on. */
   readonly len: number;
-  /** More of the message travels elsewhere (a fragment) or is lost, so lengths and checksums inside cannot agree. */
+  /** More of the message travels elsewhere (a fragment) or is lost: lengths and checksums inside cannot be held against it. */
   readonly partial: boolean;
 }
 

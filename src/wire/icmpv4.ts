@@ -11,6 +11,9 @@ export const ICMP4_DEST_UNREACHABLE = 3;
 export const ICMP4_SOURCE_QUENCH = 4;
 export const ICMP4_REDIRECT = 5;
 export const ICMP4_ECHO_REQUEST = 8;
+/** Router discovery (RFC 1256 §3). */
+export const ICMP4_ROUTER_ADVERTISEMENT = 9;
+export const ICMP4_ROUTER_SOLICITATION = 10;
 export const ICMP4_TIME_EXCEEDED = 11;
 export const ICMP4_PARAMETER_PROBLEM = 12;
 export const ICMP4_TIMESTAMP_REQUEST = 13;

@@ -25,6 +25,8 @@ export const IPV6_BAD_EXTENSION = -3;
 
 /** Bit of a walk's result: a fragment header stood on the way. */
 const WALKED_FRAGMENT = 1 << 30;
+/** Bit of a walk's result: a routing header has segments left. */
+const WALKED_DETOUR = 1 << 29;
 /** Extension headers that the walk follows; RFC 8200 §4.1 knows at most eight in a packet. */
 const EXTENSION_HEADERS_MAX = 8;
 
@@ -52,7 +54,7 @@ export const ipv6IsMulticast = (view: DataView, off: number): boolean => view.ge
 
 /**
  * Walks the extension headers of a checked packet. Returns the upper layer as one number, to be read by `ipv6UpperOffset`,
- * `ipv6UpperProtocol` and `ipv6IsFragmented`, or IPV6_BAD_EXTENSION. Stops at a fragment that is not the first one, as no
+ * `ipv6UpperProtocol`, `ipv6IsFragmented` and `ipv6IsDetoured`, or IPV6_BAD_EXTENSION. Stops at a fragment that is not the first one, as no
  * header follows it: the protocol is IPPROTO_FRAGMENT then.
  */
 export function ipv6Walk(view: DataView, off: number): number {
@@ -64,11 +66,12 @@ export function ipv6Walk(view: DataView, off: number): number {
     let size = 0;
     if (next === IPPROTO_FRAGMENT) {
       if (at + 8 > end) return IPV6_BAD_EXTENSION;
-      if (view.getUint16(off + at + 2) >>> 3 !== 0) return WALKED_FRAGMENT | (at << 8) | next;
-      seen = WALKED_FRAGMENT;
+      if (view.getUint16(off + at + 2) >>> 3 !== 0) return seen | WALKED_FRAGMENT | (at << 8) | next;
+      seen |= WALKED_FRAGMENT;
       size = 8;
     } else if (ipv6IsExtension(next)) {
       if (at + 8 > end) return IPV6_BAD_EXTENSION;
+      if (next === IPPROTO_ROUTING && view.getUint8(off + at + 3) !== 0) seen |= WALKED_DETOUR;
       const units = view.getUint8(off + at + 1);
       size = next === IPPROTO_AH ? (units + 2) << 2 : (units + 1) << 3; // RFC 4302 §2.2: AH counts 4-byte units
     } else return seen | (at << 8) | next;
@@ -81,11 +84,16 @@ export function ipv6Walk(view: DataView, off: number): number {
 
 /** Offset of the upper layer's header, for the `walked` that `ipv6Walk` returned for the packet at `off`. */
 export const ipv6UpperOffset = (off: number, walked: number): number =>
-  off + ((walked & ~WALKED_FRAGMENT) >>> 8);
+  off + ((walked & (WALKED_DETOUR - 1)) >>> 8);
 /** Protocol number of the upper layer; IPPROTO_NONE when there is none. */
 export const ipv6UpperProtocol = (walked: number): number => walked & 0xff;
 /** Whether the packet has a fragment header. Neighbor discovery in such a one is not valid (RFC 6980 §5). */
 export const ipv6IsFragmented = (walked: number): boolean => (walked & WALKED_FRAGMENT) !== 0;
+/**
+ * Whether a routing header has segments left: the packet's destination is a stop on the way, and checksums over the
+ * pseudo-header are about the last segment instead (RFC 8200 §8.1).
+ */
+export const ipv6IsDetoured = (walked: number): boolean => (walked & WALKED_DETOUR) !== 0;
 
 /** Whether a next-header value is an extension header's. */
 export function ipv6IsExtension(next: number): boolean {
