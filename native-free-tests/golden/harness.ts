@@ -63,11 +63,11 @@ export interface NetworkOptions {
   /** The gateway's IP and T-MAC. */
   readonly target: Host;
   /** S-MAC; absent: not known. */
-  readonly source?: Host;
+  readonly source?: Host | undefined;
   /** Local members, a port each, or a VLAN of a port: `trunk.10`. */
   readonly members: readonly string[];
   /** Port (or VLAN of a port) that leads to the source site; absent: none. */
-  readonly extension?: string;
+  readonly extension?: string | undefined;
   readonly extensionMtu?: number;
   readonly proximity?: boolean;
   readonly stale?: keyof typeof STALE;
@@ -258,8 +258,8 @@ export class World {
   }
 
   /** Lets the control plane's part of the data plane make packets. */
-  originate(make: (ctx: Context) => void): this {
-    this.dataplane.originate(make);
+  originate(make: (ctx: Context, w: World) => void): this {
+    this.dataplane.originate((ctx) => make(ctx, this));
     return this;
   }
 

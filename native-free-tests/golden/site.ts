@@ -50,7 +50,8 @@ export function site(
     ports,
   });
   w.vm('green', vm1, 'target', 'vm1').vm('green', vm2, 'target', 'vm2').vm('green', vm3, 'source', 'vm3');
-  w.vm('green', vm9, 'source', 'ext');
+  w.vm('green', vm9, 'source');
+  if (w.networks.extension[0] !== 0xffff) w.seen('green', vm9, 'ext');
   w.seen('green', ghost, 'ghost');
   w.neighbor('wan', router).route('0.0.0.0/0', { via: '172.16.0.1', out: 'wan' });
   w.hostRoute('green', vm1).hostRoute('green', vm2);
