@@ -5,6 +5,7 @@
 // So `tx` must be done with the bytes when it returns: a port that sends later takes a copy.
 
 import type { Batch } from '../base/batch.ts';
+import type { NearhopError } from '../base/errors.ts';
 import type { PortId } from '../base/ids.ts';
 
 export type PortKind = 'memory' | 'pcap-file' | 'tap' | 'af-packet' | 'cap' | 'raw-ip' | 'vxlan';
@@ -23,6 +24,8 @@ export interface PortStats {
   rxInvalid: number;
   /** Frames that `tx` was given and could not send. */
   txDropped: number;
+  /** Frames lost on purpose by the port's fault settings, in either direction. */
+  faultLost: number;
 }
 
 export const createPortStats = (): PortStats => ({
@@ -34,6 +37,7 @@ export const createPortStats = (): PortStats => ({
   rxTruncated: 0,
   rxInvalid: 0,
   txDropped: 0,
+  faultLost: 0,
 });
 
 export interface Port {
@@ -68,6 +72,10 @@ export interface Port {
   tx(batch: Batch, idx: Uint16Array, n: number): number;
   /** True when no frame can come any more (end of a capture). */
   readonly ended?: boolean;
+  /** Why the port has stopped for good, when it has: a broken capture, a full disk. */
+  readonly failure?: NearhopError | undefined;
+  /** When `rx` wants to be called though no frame arrives, ms of the clock: frames that are held back become due. */
+  readonly nextDueMs?: number;
   /** Releases everything; idempotent. */
   close(): void;
 }

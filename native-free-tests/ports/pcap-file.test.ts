@@ -1,0 +1,179 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Batch } from '../../src/base/batch.ts';
+import { VirtualClock } from '../../src/base/clock.ts';
+import { portId } from '../../src/base/ids.ts';
+import { Slab } from '../../src/base/slab.ts';
+import { openCapture } from '../../src/pcap/open-capture.ts';
+import {
+  createPcapFilePort,
+  type PcapFilePort,
+  type PcapFilePortOptions,
+} from '../../src/ports/pcap-file.ts';
+import { expectFrames, type PortUnderTest, portSuite, testFrame } from '../conformance/port-suite.ts';
+import { type BuiltFrame, buildPcap, readAll } from '../pcap/capture-builder.ts';
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'nearhop-ports-'));
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+
+let serial = 0;
+const fresh = (name: string): string => join(dir, `${serial++}-${name}`);
+
+/** The outside of a capture port that sends: its file, read as far as it is written. */
+const sender = (): PortUnderTest => {
+  const slab = new Slab(32 << 20);
+  const clock = new VirtualClock(1000);
+  const out = fresh('out.pcap');
+  const port = createPcapFilePort({ id: portId(2), name: 'f0', out, clock }, slab);
+  let seen = 0;
+  return {
+    port,
+    slab,
+    feed: () => {},
+    collect: () => {
+      clock.advanceTo(clock.nowMs() + 2000);
+      port.rx(new Batch(slab, 1 << 16), 1); // a round: the port hands on what it has buffered
+      const frames = readAll(openCapture(out)).slice(seen);
+      seen += frames.length;
+      return frames.map((f) => f.bytes);
+    },
+  };
+};
+
+portSuite('pcap-file', sender, { noRx: 'its frames are in the file before it opens' });
+
+describe('createPcapFilePort', () => {
+  const open = (
+    frames: readonly BuiltFrame[],
+    options: Partial<PcapFilePortOptions> = {},
+    bytes = buildPcap(frames, { nanoseconds: true, snaplen: 0 }),
+  ): { port: PcapFilePort; batch: Batch; clock: VirtualClock } => {
+    const path = fresh('in.pcap');
+    writeFileSync(path, bytes);
+    const slab = new Slab(32 << 20);
+    const clock = new VirtualClock(0);
+    const port = createPcapFilePort({ id: portId(1), name: 'f0', in: path, clock, ...options }, slab);
+    return { port, batch: new Batch(slab, 1 << 20), clock };
+  };
+  const at = (ms: number, ns: number, bytes = testFrame(0, 60)): BuiltFrame => ({
+    bytes,
+    timeNs: BigInt(ms) * 1_000_000n + BigInt(ns),
+  });
+  const drain = (port: PcapFilePort, batch: Batch, max = 256): Uint8Array[] => {
+    const frames: Uint8Array[] = [];
+    for (let n = -1; n !== 0; ) {
+      batch.reset();
+      n = port.rx(batch, max);
+      for (let i = 0; i < n; i++) frames.push(batch.u8.slice(batch.off[i], batch.off[i] + batch.len[i]));
+      port.rxRelease();
+    }
+    return frames;
+  };
+
+  it('hands over every frame of a capture in order with its content, then ends', () => {
+    const frames = Array.from({ length: 1000 }, (_, i) => at(i, 0, testFrame(i, 60 + (i % 1400))));
+    const { port, batch } = open(frames);
+    expect(port.ended).toBe(false);
+    expectFrames(
+      drain(port, batch),
+      frames.map((f) => f.bytes),
+    );
+    expect(port.ended).toBe(true);
+    expect(port.stats.rxPackets).toBe(1000);
+  });
+
+  it('hands over frames up to the limit, to the nanosecond', () => {
+    const { port, batch } = open([at(5, 0), at(5, 1), at(5, 2), at(6, 0)]);
+    port.limit(4, 999_999);
+    expect(port.nextTime).toEqual({ ms: 5, ns: 0 });
+    expect(port.rx(batch, 256)).toBe(0);
+    port.limit(5, 1);
+    expect(port.rx(batch, 256)).toBe(2);
+    expect(port.nextTime).toEqual({ ms: 5, ns: 2 });
+    port.limit(7, 0);
+    expect(port.rx(batch, 256)).toBe(2);
+    expect(port.nextTime).toBeUndefined();
+  });
+
+  it('takes no more than max and than the batch has room for', () => {
+    const { port, batch } = open([1, 2, 3, 4, 5].map((ms) => at(ms, 0)));
+    expect(port.rx(batch, 2)).toBe(2);
+    while (batch.room > 1) batch.add(0, 0, 0, 0);
+    expect(port.rx(batch, 256)).toBe(1);
+    expect(port.rx(batch, 256)).toBe(0);
+    batch.reset();
+    expect(port.rx(batch, 256)).toBe(2);
+  });
+
+  it('hands over large frames in several rounds', () => {
+    const frames = Array.from({ length: 20 }, (_, i) => at(i, 0, testFrame(i, 65_000)));
+    const { port, batch } = open(frames);
+    expectFrames(
+      drain(port, batch),
+      frames.map((f) => f.bytes),
+    );
+  });
+
+  it('counts frames that were cut short, or are larger than any port carries, and passes over them', () => {
+    const cut = { ...at(2, 0), wireLen: 1514 };
+    const { port, batch } = open([at(1, 0, testFrame(1, 60)), cut, at(3, 0, testFrame(3, 70_000)), at(4, 0)]);
+    expectFrames(drain(port, batch), [testFrame(1, 60), testFrame(0, 60)]);
+    expect(port.stats.rxTruncated).toBe(2);
+  });
+
+  it('ends with a failure where the capture is broken, after the frames before', () => {
+    const bytes = buildPcap([at(1, 0), at(2, 0)]).slice(0, -1);
+    const { port, batch } = open([], {}, bytes);
+    expect(drain(port, batch)).toHaveLength(1);
+    expect(port.ended).toBe(true);
+    expect(port.failure?.code).toBe('capture-truncated');
+  });
+
+  it('throws when a capture cannot be opened', () => {
+    expect(() => open([], {}, new Uint8Array())).toThrow(expect.objectContaining({ code: 'capture-empty' }));
+    expect(() => open([at(1, 0)], { out: join(dir, 'no', 'dir') })).toThrow(
+      expect.objectContaining({ code: 'capture-write-failed' }),
+    );
+  });
+
+  it("writes what is sent with the clock's time, or with the exact time it is given", () => {
+    const stamp = { ms: 1_700_000_000_123, ns: 456_789 };
+    for (const [options, expected] of [
+      [{}, 7_250_000n],
+      [{ stamp }, 1_700_000_000_123_456_789n],
+    ] as const) {
+      const out = fresh('out.pcap');
+      const { port, batch, clock } = open([at(1, 0)], { out, ...options });
+      clock.advanceTo(7.25);
+      port.rx(batch, 1);
+      expect(port.tx(batch, Uint16Array.of(0), 1)).toBe(1);
+      port.close();
+      expect(readAll(openCapture(out)).map((f) => f.timeNs)).toEqual([expected]);
+    }
+  });
+
+  it('takes nothing after it was closed', () => {
+    const { port, batch } = open([at(1, 0)], { out: fresh('out.pcap') });
+    port.rx(batch, 1);
+    port.close();
+    expect(port.tx(batch, Uint16Array.of(0), 1)).toBe(0);
+    expect(port.stats.txDropped).toBe(1);
+    expect(port.ended).toBe(true);
+  });
+
+  it('stops with a failure when the disk is full, and throws nothing', () => {
+    const { port, batch, clock } = open([at(1, 0)], { out: '/dev/full' });
+    port.rx(batch, 1);
+    expect(port.tx(batch, Uint16Array.of(0), 1)).toBe(1);
+    clock.advanceTo(5000);
+    port.rx(batch, 1);
+    expect(port.failure?.code).toBe('capture-write-failed');
+    expect(port.tx(batch, Uint16Array.of(0), 1)).toBe(0);
+    port.close();
+  });
+});

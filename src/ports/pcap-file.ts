@@ -1,0 +1,231 @@
+// A port whose outside is two captures: frames come in from one and what is sent goes to the other.
+//
+// In: the reader stands at the next frame; `rx` copies frames into a region of the slab, HEADROOM before each, until the
+// batch is full or the time limit is reached; `rxRelease` makes the whole region free again. Without a limit frames come as
+// fast as they are asked for. Out: `tx` writes each frame with the clock's time.
+// A fault of either file stops the port and stands in `failure`, as nothing may throw on the packet path.
+
+import type { Batch } from '../base/batch.ts';
+import { copyBytes } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import { NearhopError } from '../base/errors.ts';
+import type { PortId } from '../base/ids.ts';
+import { FRAME_MAX, HEADROOM, type Slab } from '../base/slab.ts';
+import type { CaptureReader } from '../pcap/capture-reader.ts';
+import { CaptureWriter } from '../pcap/capture-writer.ts';
+import { openCapture } from '../pcap/open-capture.ts';
+import { createPortStats, type Port } from './port.ts';
+
+/** Frames of one round: 256 of 1514 bytes with their headroom, or seven of the largest. */
+const REGION_BYTES = 512 << 10;
+/** What was sent is handed to the system at least this often, ms of the clock. */
+const FLUSH_MS = 1000;
+
+/** A time as captures have it: whole ms since the Unix epoch and nanoseconds within that ms. */
+export interface CaptureTime {
+  readonly ms: number;
+  readonly ns: number;
+}
+
+export interface PcapFilePortOptions {
+  readonly id: PortId;
+  readonly name: string;
+  /** Capture to read, `-` for standard input; absent: nothing ever comes in. */
+  readonly in?: string | undefined;
+  /** Capture to write, `-` for standard output; absent: what is sent is counted and gone. */
+  readonly out?: string | undefined;
+  readonly macHi?: number;
+  readonly macLo?: number;
+  /** Largest L3 packet, bytes; default 1500. */
+  readonly mtu?: number | undefined;
+  readonly clock: Clock;
+  /** Time for what is sent, to the nanosecond; default: the clock's, to a quarter of a microsecond. */
+  readonly stamp?: CaptureTime;
+}
+
+export interface PcapFilePort extends Port {
+  readonly kind: 'pcap-file';
+  /** Time of the next frame that `rx` would hand over; undefined when there is none. */
+  readonly nextTime: CaptureTime | undefined;
+  /** From now on `rx` hands over frames up to this time, and this one included. */
+  limit(ms: number, ns: number): void;
+}
+
+/** Opens both captures. Throws a NearhopError `capture-…`. */
+export function createPcapFilePort(options: PcapFilePortOptions, slab: Slab): PcapFilePort {
+  const reader = options.in === undefined ? undefined : openCapture(options.in);
+  try {
+    const writer = options.out === undefined ? undefined : new CaptureWriter(options.out);
+    return new CapturePort(options, slab, reader, writer);
+  } catch (error) {
+    reader?.close();
+    throw error;
+  }
+}
+
+class CapturePort implements PcapFilePort {
+  readonly kind = 'pcap-file';
+  readonly offload = false;
+  readonly l3Only = false;
+  readonly pollFd = -1;
+  readonly id: PortId;
+  readonly name: string;
+  readonly macHi: number;
+  readonly macLo: number;
+  readonly mtu: number;
+  readonly stats = createPortStats();
+  failure: NearhopError | undefined = undefined;
+
+  readonly #slab: Slab;
+  readonly #clock: Clock;
+  readonly #stamp: CaptureTime | undefined;
+  readonly #reader: CaptureReader | undefined;
+  readonly #writer: CaptureWriter | undefined;
+  readonly #region: number;
+  #used = 0;
+  /** Whether the reader stands at a frame that was not handed over yet. */
+  #waiting = false;
+  #limitMs = Number.POSITIVE_INFINITY;
+  #limitNs = 0;
+  #nextFlushMs: number;
+  #closed = false;
+
+  constructor(
+    options: PcapFilePortOptions,
+    slab: Slab,
+    reader: CaptureReader | undefined,
+    writer: CaptureWriter | undefined,
+  ) {
+    this.id = options.id;
+    this.name = options.name;
+    this.macHi = options.macHi ?? 0;
+    this.macLo = options.macLo ?? 0;
+    this.mtu = options.mtu ?? 1500;
+    this.#slab = slab;
+    this.#clock = options.clock;
+    this.#stamp = options.stamp;
+    this.#reader = reader;
+    this.#writer = writer;
+    this.#region = slab.reserve(REGION_BYTES);
+    this.#nextFlushMs = this.#clock.nowMs() + FLUSH_MS;
+    this.#advance();
+  }
+
+  get ended(): boolean {
+    return !this.#waiting;
+  }
+
+  get nextTime(): CaptureTime | undefined {
+    const reader = this.#reader;
+    return reader === undefined || !this.#waiting ? undefined : { ms: reader.timeMs, ns: reader.timeNs };
+  }
+
+  limit(ms: number, ns: number): void {
+    this.#limitMs = ms;
+    this.#limitNs = ns;
+  }
+
+  rx(batch: Batch, max: number): number {
+    this.#flushIfDue();
+    const reader = this.#reader;
+    if (reader === undefined) return 0;
+    const most = Math.min(max, batch.room);
+    let n = 0;
+    for (; n < most && this.#waiting && this.#due(reader); n++) {
+      const at = this.#used + HEADROOM;
+      if (at + reader.len > REGION_BYTES) break;
+      copyBytes(
+        this.#slab.u8,
+        this.#slab.view,
+        this.#region + at,
+        reader.u8,
+        reader.view,
+        reader.off,
+        reader.len,
+      );
+      batch.add(this.#region + at, reader.len, this.id, 0);
+      this.stats.rxBytes += reader.len;
+      this.#used = (at + reader.len + 63) & -64;
+      this.#advance();
+    }
+    this.stats.rxPackets += n;
+    return n;
+  }
+
+  rxRelease(): void {
+    this.#used = 0;
+  }
+
+  tx(batch: Batch, idx: Uint16Array, n: number): number {
+    let done = 0;
+    if (this.failure === undefined && !this.#closed) {
+      const wallMs = this.#clock.wallMs();
+      const ms = this.#stamp?.ms ?? Math.floor(wallMs);
+      const ns = this.#stamp?.ns ?? Math.floor((wallMs - ms) * 1e6);
+      try {
+        for (; done < n; done++) {
+          const i = idx[done];
+          this.#writer?.write(batch.u8, batch.view, batch.off[i], batch.len[i], ms, ns);
+          this.stats.txBytes += batch.len[i];
+        }
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+    this.stats.txPackets += done;
+    this.stats.txDropped += n - done;
+    return done;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#waiting = false;
+    this.#reader?.close();
+    try {
+      this.#writer?.close();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #due(reader: CaptureReader): boolean {
+    return (
+      reader.timeMs < this.#limitMs || (reader.timeMs === this.#limitMs && reader.timeNs <= this.#limitNs)
+    );
+  }
+
+  /** Moves to the next whole frame; those that were cut short are counted and passed over. */
+  #advance(): void {
+    const reader = this.#reader;
+    this.#waiting = false;
+    if (reader === undefined) return;
+    try {
+      while (reader.next()) {
+        if (reader.len >= reader.wireLen && reader.len <= FRAME_MAX) {
+          this.#waiting = true;
+          return;
+        }
+        this.stats.rxTruncated++;
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #flushIfDue(): void {
+    const now = this.#clock.nowMs();
+    if (now < this.#nextFlushMs || this.failure !== undefined) return;
+    this.#nextFlushMs = now + FLUSH_MS;
+    try {
+      this.#writer?.flush();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (!(error instanceof NearhopError)) throw error;
+    this.failure ??= error;
+  }
+}
