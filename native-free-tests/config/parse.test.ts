@@ -20,7 +20,12 @@ describe('parseConfig', () => {
       packetMemoryMiB: 256,
       maxVms: 16384,
     });
-    expect(config?.ports[0]).toEqual({ kind: 'af-packet', name: 'wan0', device: 'eth1', waitSeconds: 0 });
+    expect(config?.ports[0]).toMatchObject({
+      kind: 'af-packet',
+      name: 'wan0',
+      device: 'eth1',
+      waitSeconds: 0,
+    });
     expect(config?.ports[1]).toMatchObject({
       vni: 10,
       local: 0x0a000102,
