@@ -323,6 +323,10 @@ export class World {
     expect(sum('consume'), 'consume reasons').toBe(this.total('consumed'));
   }
 
+  hasIface(name: string): boolean {
+    return this.#ifaces.has(name);
+  }
+
   iface(name: string): IfIndex {
     const found = this.#ifaces.get(name);
     if (found === undefined) throw new Error(`no interface ${name}`);

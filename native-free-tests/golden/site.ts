@@ -49,9 +49,10 @@ export function site(
     routed: [{ name: 'wan', self: wan, address: '172.16.0.2/30' }],
     ports,
   });
-  w.vm('green', vm1, 'target', 'vm1').vm('green', vm2, 'target', 'vm2').vm('green', vm3, 'source', 'vm3');
+  w.vm('green', vm1, 'target', 'vm1').vm('green', vm2, 'target', 'vm2').vm('green', vm3, 'source');
+  if (w.hasIface('vm3')) w.seen('green', vm3, 'vm3');
   w.vm('green', vm9, 'source');
-  if (w.networks.extension[0] !== 0xffff) w.seen('green', vm9, 'ext');
+  if (w.hasIface('ext')) w.seen('green', vm9, 'ext');
   w.seen('green', ghost, 'ghost');
   w.neighbor('wan', router).route('0.0.0.0/0', { via: '172.16.0.1', out: 'wan' });
   w.hostRoute('green', vm1).hostRoute('green', vm2);

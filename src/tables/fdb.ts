@@ -194,7 +194,7 @@ export class Fdb {
    */
   age(nowMs: number): void {
     const elapsed = nowMs - this.#sweptMs;
-    const rows = elapsed >= SWEEP_MS ? this.capacity : Math.floor((elapsed * this.capacity) / SWEEP_MS);
+    const rows = elapsed >= SWEEP_MS ? this.capacity : Math.ceil((elapsed * this.capacity) / SWEEP_MS);
     if (rows <= 0) return;
     this.#sweptMs = nowMs;
     const oldest = nowMs - this.ageingMs;
