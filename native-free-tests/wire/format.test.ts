@@ -217,35 +217,103 @@ describe('formatFrameVerbose', () => {
 });
 
 describe('formatFrame and formatFrameVerbose', () => {
-  const seeds = [echo, syn];
-  const mutated = fc
-    .tuple(fc.constantFrom(...seeds), fc.array(fc.tuple(fc.nat(120), fc.nat(255)), { maxLength: 6 }))
-    .map(([seed, edits]) => {
-      const bytes = Uint8Array.from(seed);
-      for (const [at, value] of edits) bytes[at % bytes.length] = value;
-      return bytes;
+  const ND = '60000000 0020 3a ff fe800000000000000000000000000001 ff020000000000000000000000000001';
+  const seeds: Record<string, Uint8Array> = {
+    echo,
+    syn,
+    'an ICMP error': ip4(IPPROTO_ICMP, 36, (view, at) => {
+      const quoted = ipv4Emit(view, at + 8, 28, 1, 0, 1, IPPROTO_UDP, B, A);
+      udpEmit(view, quoted, 1024, 33434, 8);
+      icmp4EmitError(view, at, ICMP4_DEST_UNREACHABLE, ICMP4_PORT_UNREACHABLE, 0, 28);
+    }),
+    VXLAN: ip4(IPPROTO_UDP, 16 + syn.length, (view, at, u8) => {
+      u8.set(syn, vxlanEmit(view, udpEmit(view, at, 50000, 4789, 16 + syn.length), 5001));
+    }),
+    DHCP: ip4(IPPROTO_UDP, 80, (view, at, u8) => {
+      u8.fill(1, udpEmit(view, at, 68, 67, 80), at + 80);
+    }),
+    'IPv4 options': fromHex(
+      '020000000002020000000001 0800 4700 0024 0000 0000 40 01 cacf 0a000001 0a000002 83070400 0a000900 0800 f7fe 0001 0000',
+    ).u8,
+    OSPF: ip4(89, 24, (view, at) => view.setUint16(at, 0x0201)),
+    VRRP: ip4(112, 8, (view, at) => view.setUint32(at, 0x21016401)),
+    'ND behind hop-by-hop options': fromHex(
+      `020000000002020000000001 86dd 60000000 0028 00 ff ${ND.slice(19)} 3a00 0502 0000 0100` +
+        ' 8700 0000 00000000 fe800000000000000000000000000002 0101 020000000001',
+    ).u8,
+    'a router advertisement': fromHex(
+      `020000000002020000000001 86dd ${ND} 8600 0000 4000 0708 00000000 00000000 0101 020000000001 0501 0000 000005dc`,
+    ).u8,
+    'an ND redirect': fromHex(
+      `020000000002020000000001 86dd ${ND.replace('0020', '0028')} 8900 0000 00000000` +
+        ' fe800000000000000000000000000002 fe800000000000000000000000000003',
+    ).u8,
+    'ICMPv6 packet too big': fromHex(
+      `020000000002020000000001 86dd ${ND.replace('0020', '0008')} 0200 0000 000005dc`,
+    ).u8,
+    'a tagged ARP': fromHex(
+      '020000000002020000000001 88a8 00c8 8100 000a 0806 0001 0800 0604 0001 020000000001 0a000001 000000000000 0a000002',
+    ).u8,
+    STP: fromHex(
+      '0180c2000000 020000000001 0026 424203 0000 00 00 00 8001 020000000009 00000004 8002 020000000001 8001 0100 1400 0200 0f00',
+    ).u8,
+    SNAP: fromHex('01000ccccccc 020000000001 0008 aaaa0300000c2000').u8,
+    LACP: fromHex('0180c2000002 020000000001 8809 0101').u8,
+  };
+
+  function expectLines(bytes: Uint8Array, cut: number): void {
+    // memory ends with the bytes that are kept, so a read beyond them throws
+    const kept = bytes.slice(0, cut);
+    for (const line of [
+      formatFrame(kept, 0, cut, bytes.length),
+      formatFrameVerbose(kept, 0, cut, bytes.length),
+      formatFrame(kept, 0, cut),
+    ]) {
+      expect(line).not.toMatch(/\n|undefined|NaN/);
+      expect(line.length).toBeGreaterThan(0);
+    }
+  }
+
+  test.each(Object.entries(seeds))('show %s without faults, and cut after any byte', (_name, bytes) => {
+    expect(text(bytes)).not.toMatch(/\[\||bad|wrong (?!icmp6)|invalid|missing/);
+    for (let cut = 0; cut <= bytes.length; cut++) expectLines(bytes, cut);
+  });
+
+  test('do not judge a checksum behind a routing header that has segments left (RFC 8200 §8.1)', () => {
+    const routed = (left: string): string =>
+      text(
+        fromHex(
+          `020000000002020000000001 86dd ${ND.replace('0020 3a', '0010 2b')} 3a00 00${left} 00000000 8000 0000 00010001`,
+        ).u8,
+      );
+    expect(routed('01')).toMatch(/ICMP6, echo request, id 1, seq 1, length 8$/);
+    expect(routed('00')).toContain('(wrong icmp6 cksum)');
+  });
+
+  test('show nothing of the padding behind a packet', () => {
+    const short = ip4(IPPROTO_ICMP, 8, (view, at) => icmp4EmitEchoRequest(view, at, 9, 1, 0));
+    expect(text(new Uint8Array([...short, ...new Array(18).fill(0xa5)]))).toBe(text(short));
+    const unreachable = ip4(IPPROTO_ICMP, 28, (view, at) => {
+      ipv4Emit(view, at + 8, 28, 1, 0, 1, IPPROTO_UDP, B, A);
+      icmp4EmitError(view, at, ICMP4_DEST_UNREACHABLE, ICMP4_PORT_UNREACHABLE, 0, 20);
     });
-  const typed = fc
-    .tuple(
-      fc.constantFrom(0x0800, 0x86dd, 0x0806, 0x8035, 0x8100, 0x8809, 0x0026),
-      fc.uint8Array({ maxLength: 120 }),
-    )
-    .map(([type, rest]) => new Uint8Array([...new Array(12).fill(2), type >>> 8, type & 0xff, ...rest]));
+    expect(text(new Uint8Array([...unreachable, 0, 1, 0, 2]))).toContain('udp port ? unreachable');
+  });
 
   test('give one line for any bytes, cut anywhere, and never throw', () => {
+    const types = fc.constantFrom(0x0800, 0x86dd, 0x0806, 0x8035, 0x8100, 0x8809, 0x0026);
+    const typed = fc
+      .tuple(types, fc.uint8Array({ maxLength: 120 }))
+      .map(([type, rest]) => new Uint8Array([...new Array(12).fill(2), type >>> 8, type & 0xff, ...rest]));
+    const edits = fc.array(fc.tuple(fc.nat(150), fc.nat(255)), { maxLength: 6 });
+    const mutated = fc.tuple(fc.constantFrom(...Object.values(seeds)), edits).map(([seed, changes]) => {
+      const bytes = Uint8Array.from(seed);
+      for (const [at, value] of changes) bytes[at % bytes.length] = value;
+      return bytes;
+    });
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array({ maxLength: 120 }), typed, mutated), fc.nat(130), (bytes, cut) => {
-        const len = Math.min(cut, bytes.length);
-        // memory ends with the bytes that are kept, so a read beyond them throws
-        const kept = bytes.slice(0, len);
-        for (const line of [
-          formatFrame(kept, 0, len, bytes.length),
-          formatFrameVerbose(kept, 0, len, bytes.length),
-          formatFrame(kept, 0, len),
-        ]) {
-          expect(line).not.toMatch(/\n|undefined|NaN/);
-          expect(line.length).toBeGreaterThan(0);
-        }
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 120 }), typed, mutated), fc.nat(150), (bytes, cut) => {
+        expectLines(bytes, Math.min(cut, bytes.length));
       }),
       { numRuns: 3000 },
     );

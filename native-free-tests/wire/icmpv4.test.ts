@@ -68,6 +68,16 @@ describe('icmp4EmitEchoReply', () => {
   });
 });
 
+describe('icmp4EmitEchoReply, for a request with a code', () => {
+  test('keeps the code and the checksum right', () => {
+    const { view } = dirty(ICMP4_HLEN);
+    icmp4EmitError(view, 0, ICMP4_ECHO_REQUEST, 0x5a, 0x12340001, 0);
+    icmp4EmitEchoReply(view, 0);
+    expect(icmp4Check(view, 0, ICMP4_HLEN)).toBe(ICMP4_HLEN);
+    expect([icmp4Type(view, 0), icmp4Code(view, 0)]).toEqual([ICMP4_ECHO_REPLY, 0x5a]);
+  });
+});
+
 describe('icmp4EmitError', () => {
   test('puts the next-hop MTU into the second half of the rest (RFC 1191 §4)', () => {
     const { view } = dirty(ICMP4_HLEN + 28);

@@ -111,15 +111,23 @@ describe('ndpCheck', () => {
     expect(ndpCheck(view, 0, 40, len)).toBe(ND_NOT_ND);
   });
 
-  test('accepts only options that ndpOption can walk, for any bytes', () => {
-    const type = fc.integer({ min: 133, max: 137 });
+  test('accepts only options that ndpOption can walk, and reads nothing beyond the message', () => {
+    const kind = fc.constantFrom(133, 134, 135, 136, 137);
+    const option = fc
+      .tuple(byte, fc.integer({ min: 0, max: 3 }))
+      .map(([type, units]) => [type, units, ...new Array(Math.max(0, 8 * units - 2)).fill(0)]);
     fc.assert(
-      fc.property(type, fc.uint8Array({ maxLength: 72 }), (kind, rest) => {
-        const { view, len } = message(kind.toString(16) + toHex(rest));
-        const options = ndpCheck(view, 0, 40, len);
-        if (options > 0) for (let t = 0; t < 256; t++) ndpOption(view, options, 40 + len, t);
-        else expect([ND_TRUNCATED, ND_INVALID, ND_BAD_OPTION]).toContain(options);
+      fc.property(kind, fc.array(option, { maxLength: 4 }), fc.nat(9), (type, options, cut) => {
+        const fixed = [0, 0, 0, 0, 0, 0, 0].concat(
+          new Array(type === 137 ? 32 : type > 134 ? 16 : type === 134 ? 8 : 0).fill(0),
+        );
+        const bytes = [type, ...fixed, ...options.flat()];
+        const { view, len } = message(toHex(Uint8Array.from(bytes.slice(0, bytes.length - cut))));
+        const at = ndpCheck(view, 0, 40, len);
+        if (at > 0) for (let t = 0; t < 256; t++) ndpOption(view, at, 40 + len, t);
+        else expect([ND_TRUNCATED, ND_BAD_OPTION]).toContain(at);
       }),
+      { numRuns: 500 },
     );
   });
 });

@@ -39,11 +39,9 @@ export function checksum(view: DataView, off: number, len: number, initial = 0):
   return ~fold16(sum16(view, off, len, initial)) & 0xffff;
 }
 
-/** Sum of the IPv4 pseudo-header (RFC 9293 §3.1, RFC 768): addresses as u32, `len` bytes of transport header and data. */
+/** Sum of the IPv4 pseudo-header (RFC 9293 §3.1, RFC 768): addresses as u32, `len` bytes (16 bits) of transport header and data. */
 export function pseudoSum4(src: number, dst: number, protocol: number, len: number): number {
-  return fold16(
-    (src >>> 16) + (src & 0xffff) + (dst >>> 16) + (dst & 0xffff) + protocol + (len >>> 16) + (len & 0xffff),
-  );
+  return fold16((src >>> 16) + (src & 0xffff) + (dst >>> 16) + (dst & 0xffff) + protocol + len);
 }
 
 /**
