@@ -7,9 +7,12 @@ export interface Clock {
   wallMs(): number;
 }
 
+// Each thread's performance.now() starts at 0 with the thread; with the origin added, all threads agree.
+const originMs = performance.timeOrigin;
+
 export const systemClock: Clock = {
-  nowMs: () => performance.now(),
-  wallMs: () => performance.timeOrigin + performance.now(),
+  nowMs: () => originMs + performance.now(),
+  wallMs: () => originMs + performance.now(),
 };
 
 /** A clock that stands still until it is told to move. Starts at `startMs` since the Unix epoch. */

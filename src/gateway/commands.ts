@@ -2,6 +2,8 @@
 // message, or is applied at once where the data plane runs in the same thread.
 
 import type { DataplaneEvent } from '../dataplane/events.ts';
+import type { HostRingShared } from '../ports/host-ring.ts';
+import type { Port } from '../ports/port.ts';
 
 export type DataplaneCommand =
   /** Resolve this adjacency's next hop now, before the first packet needs it. */
@@ -25,9 +27,15 @@ export type DataplaneCommand =
 
 /** What the worker tells main. */
 export type WorkerMessage =
-  | { readonly kind: 'ready'; readonly ports: readonly PortFacts[] }
+  | {
+      readonly kind: 'ready';
+      readonly ports: readonly PortFacts[];
+      /** Memory of the tables that the data plane writes. */
+      readonly fdb: SharedArrayBuffer;
+      readonly neighbors: SharedArrayBuffer;
+    }
   | { readonly kind: 'event'; readonly event: DataplaneEvent }
-  | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly hint?: string };
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly hint: string };
 
 /** What is known of a port once it is open. */
 export interface PortFacts {
@@ -35,7 +43,19 @@ export interface PortFacts {
   readonly macLo: number;
   readonly mtu: number;
   readonly offload: boolean;
+  readonly l3Only: boolean;
+  /** Rings of a port whose addon main has to run. */
+  readonly hostRing: HostRingShared | undefined;
 }
+
+export const portFacts = (port: Port): PortFacts => ({
+  macHi: port.macHi,
+  macLo: port.macLo,
+  mtu: port.mtu,
+  offload: port.offload,
+  l3Only: port.l3Only,
+  hostRing: 'shared' in port ? (port.shared as HostRingShared) : undefined,
+});
 
 /** Words of the control buffer, shared by main and the worker. */
 export const CONTROL = { stop: 0, commands: 1 } as const;

@@ -1,0 +1,98 @@
+// The data-plane worker: opens the ports, then runs rounds until it is told to stop. It never returns to its event loop, so
+// nothing but the ports and the control words reaches it: commands are read off a message port when their word says so.
+//
+// Between packets it spins for a moment and then sleeps in one poll() over all ports (measured: 35 µs round trip and 1 % of
+// a core when idle, against 103 µs without the spin and 98 % without the sleep).
+
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../base/clock.ts';
+import { assert, NearhopError } from '../base/errors.ts';
+import { Slab } from '../base/slab.ts';
+import type { Config } from '../config/config.ts';
+import { createPoller } from '../ports/poll.ts';
+import type { Port } from '../ports/port.ts';
+import { CONTROL, type DataplaneCommand, portFacts, type WorkerMessage } from './commands.ts';
+import { createDataplaneHost, type DataplaneHost } from './dataplane-host.ts';
+import { openPorts } from './open-ports.ts';
+import { PortBoard } from './port-board.ts';
+import type { SharedBuffers } from './shared.ts';
+
+export interface WorkerData {
+  readonly config: Config;
+  readonly buffers: SharedBuffers;
+  readonly control: SharedArrayBuffer;
+  readonly commands: MessagePort;
+  readonly wakeFd: number;
+}
+
+/** Empty rounds before it sleeps. */
+const SPIN_ROUNDS = 2000;
+const BOARD_MS = 100;
+
+const tell = (message: WorkerMessage): void => parentPort?.postMessage(message);
+
+async function main(data: WorkerData): Promise<void> {
+  const { config, buffers } = data;
+  const slab = new Slab(config.gateway.packetMemoryMiB << 20);
+  const ports = await openPorts(config.ports, slab, systemClock);
+  const host = createDataplaneHost({
+    config,
+    buffers,
+    slab,
+    clock: systemClock,
+    ports,
+    emit: (event) => tell({ kind: 'event', event }),
+  });
+  tell({
+    kind: 'ready',
+    ports: ports.map(portFacts),
+    fdb: host.fdb.buffer,
+    neighbors: host.neighbors.buffer,
+  });
+  try {
+    run(data, host, ports);
+  } finally {
+    for (const port of ports) port.close();
+  }
+}
+
+/** Runs rounds until the stop word is set. */
+function run(data: WorkerData, host: DataplaneHost, ports: readonly Port[]): void {
+  const { dataplane } = host;
+  const control = new Int32Array(data.control);
+  const board = new PortBoard(ports.length, data.buffers.board);
+  const poller = createPoller(
+    ports.map((p) => p.pollFd),
+    data.wakeFd,
+  );
+  let empty = 0;
+  let boardMs = 0;
+  while (Atomics.load(control, CONTROL.stop) === 0) {
+    if (Atomics.exchange(control, CONTROL.commands, 0) !== 0) applyAll(data.commands, host);
+    if (dataplane.round() > 0) {
+      empty = 0;
+    } else if (++empty >= SPIN_ROUNDS) {
+      const ready = poller.wait(dataplane.nextTickMs - systemClock.nowMs());
+      // Only a packet is worth spinning for: the timers alone would keep it awake.
+      empty = ready > 0 ? 0 : SPIN_ROUNDS;
+    }
+    if (dataplane.context.nowMs >= boardMs) {
+      boardMs = dataplane.context.nowMs + BOARD_MS;
+      board.publish(ports);
+    }
+  }
+  board.publish(ports);
+  poller.close();
+}
+
+function applyAll(commands: MessagePort, host: DataplaneHost): void {
+  for (let m = receiveMessageOnPort(commands); m !== undefined; m = receiveMessageOnPort(commands)) {
+    host.apply(m.message as DataplaneCommand);
+  }
+}
+
+assert(parentPort !== null, 'the worker is started by a gateway');
+main(workerData as WorkerData).catch((error: unknown) => {
+  if (!(error instanceof NearhopError)) throw error; // a bug: crash loudly
+  tell({ kind: 'failed', code: error.code, message: error.message, hint: error.hint ?? '' });
+});
