@@ -11,6 +11,7 @@ import {
   createPcapFilePort,
   type PcapFilePort,
   type PcapFilePortOptions,
+  RoundTimes,
 } from '../../src/ports/pcap-file.ts';
 import { expectFrames, type PortUnderTest, portSuite, testFrame } from '../conformance/port-suite.ts';
 import { type BuiltFrame, buildPcap, readAll } from '../pcap/capture-builder.ts';
@@ -90,14 +91,14 @@ describe('createPcapFilePort', () => {
   it('hands over frames up to the limit, to the nanosecond', () => {
     const { port, batch } = open([at(5, 0), at(5, 1), at(5, 2), at(6, 0)]);
     port.limit(4, 999_999);
-    expect(port.nextTime).toEqual({ ms: 5, ns: 0 });
+    expect([port.nextMs, port.nextNs]).toEqual([5, 0]);
     expect(port.rx(batch, 256)).toBe(0);
     port.limit(5, 1);
     expect(port.rx(batch, 256)).toBe(2);
-    expect(port.nextTime).toEqual({ ms: 5, ns: 2 });
+    expect([port.nextMs, port.nextNs]).toEqual([5, 2]);
     port.limit(7, 0);
     expect(port.rx(batch, 256)).toBe(2);
-    expect(port.nextTime).toBeUndefined();
+    expect(port.nextMs).toBe(Number.POSITIVE_INFINITY);
   });
 
   it('takes no more than max and than the batch has room for', () => {
@@ -141,20 +142,30 @@ describe('createPcapFilePort', () => {
     );
   });
 
-  it("writes what is sent with the clock's time, or with the exact time it is given", () => {
-    const stamp = { ms: 1_700_000_000_123, ns: 456_789 };
-    for (const [options, expected] of [
-      [{}, 7_250_000n],
-      [{ stamp }, 1_700_000_000_123_456_789n],
-    ] as const) {
-      const out = fresh('out.pcap');
-      const { port, batch, clock } = open([at(1, 0)], { out, ...options });
-      clock.advanceTo(7.25);
-      port.rx(batch, 1);
-      expect(port.tx(batch, Uint16Array.of(0), 1)).toBe(1);
-      port.close();
-      expect(readAll(openCapture(out)).map((f) => f.timeNs)).toEqual([expected]);
-    }
+  it("writes what is sent with the clock's time", () => {
+    const out = fresh('out.pcap');
+    const { port, batch, clock } = open([at(1, 0)], { out });
+    clock.advanceTo(7.25);
+    port.rx(batch, 1);
+    expect(port.tx(batch, Uint16Array.of(0), 1)).toBe(1);
+    port.close();
+    expect(readAll(openCapture(out)).map((f) => f.timeNs)).toEqual([7_250_000n]);
+  });
+
+  it('writes received frames with the time they came and others with the time of the round', () => {
+    const out = fresh('out.pcap');
+    const times = new RoundTimes();
+    const ms = 1_700_000_000_123;
+    const { port, batch } = open([at(ms, 1), at(ms, 999_999)], { out, times });
+    times.begin(ms, 0);
+    port.rx(batch, 256);
+    const made = batch.alloc(60);
+    expect(port.tx(batch, Uint16Array.of(0, 1, made), 3)).toBe(3);
+    times.begin(ms + 1, 5);
+    expect(port.tx(batch, Uint16Array.of(0), 1)).toBe(1);
+    port.close();
+    const expected = [at(ms, 1), at(ms, 999_999), at(ms, 999_999), at(ms + 1, 5)].map((f) => f.timeNs);
+    expect(readAll(openCapture(out)).map((f) => f.timeNs)).toEqual(expected);
   });
 
   it('takes nothing after it was closed', () => {

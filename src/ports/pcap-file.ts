@@ -5,7 +5,7 @@
 // fast as they are asked for. Out: `tx` writes each frame with the clock's time.
 // A fault of either file stops the port and stands in `failure`, as nothing may throw on the packet path.
 
-import type { Batch } from '../base/batch.ts';
+import { BATCH_SLOTS, type Batch } from '../base/batch.ts';
 import { copyBytes } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { NearhopError } from '../base/errors.ts';
@@ -21,10 +21,42 @@ const REGION_BYTES = 512 << 10;
 /** What was sent is handed to the system at least this often, ms of the clock. */
 const FLUSH_MS = 1000;
 
-/** A time as captures have it: whole ms since the Unix epoch and nanoseconds within that ms. */
-export interface CaptureTime {
-  readonly ms: number;
-  readonly ns: number;
+/**
+ * Times of the frames of one round, for ports that write captures: a received frame leaves with the time it came, what the
+ * gateway makes with the time of the round. Whole ms since the Unix epoch, and nanoseconds within that ms.
+ */
+export class RoundTimes {
+  readonly #ms = new Float64Array(BATCH_SLOTS);
+  readonly #ns = new Int32Array(BATCH_SLOTS);
+  #received = 0;
+  #nowMs = 0;
+  #nowNs = 0;
+
+  /** A new round begins. */
+  begin(ms: number, ns: number): void {
+    this.#received = 0;
+    this.#nowMs = ms;
+    this.#nowNs = ns;
+  }
+
+  /** Slot `slot` holds a frame of this time; the round is at least as late. */
+  arrive(slot: number, ms: number, ns: number): void {
+    this.#ms[slot] = ms;
+    this.#ns[slot] = ns;
+    this.#received = slot + 1;
+    if (ms > this.#nowMs || (ms === this.#nowMs && ns > this.#nowNs)) {
+      this.#nowMs = ms;
+      this.#nowNs = ns;
+    }
+  }
+
+  ms(slot: number): number {
+    return slot < this.#received ? this.#ms[slot] : this.#nowMs;
+  }
+
+  ns(slot: number): number {
+    return slot < this.#received ? this.#ns[slot] : this.#nowNs;
+  }
 }
 
 export interface PcapFilePortOptions {
@@ -39,14 +71,16 @@ export interface PcapFilePortOptions {
   /** Largest L3 packet, bytes; default 1500. */
   readonly mtu?: number | undefined;
   readonly clock: Clock;
-  /** Time for what is sent, to the nanosecond; default: the clock's, to a quarter of a microsecond. */
-  readonly stamp?: CaptureTime;
+  /** Times for what is sent, exact to the nanosecond; default: the clock's, to a quarter of a microsecond. */
+  readonly times?: RoundTimes;
 }
 
 export interface PcapFilePort extends Port {
   readonly kind: 'pcap-file';
-  /** Time of the next frame that `rx` would hand over; undefined when there is none. */
-  readonly nextTime: CaptureTime | undefined;
+  /** Time of the next frame that `rx` would hand over: whole ms since the Unix epoch, infinity when there is none. */
+  readonly nextMs: number;
+  /** ... and nanoseconds within that ms. */
+  readonly nextNs: number;
   /** From now on `rx` hands over frames up to this time, and this one included. */
   limit(ms: number, ns: number): void;
 }
@@ -78,7 +112,7 @@ class CapturePort implements PcapFilePort {
 
   readonly #slab: Slab;
   readonly #clock: Clock;
-  readonly #stamp: CaptureTime | undefined;
+  readonly #times: RoundTimes | undefined;
   readonly #reader: CaptureReader | undefined;
   readonly #writer: CaptureWriter | undefined;
   readonly #region: number;
@@ -103,7 +137,7 @@ class CapturePort implements PcapFilePort {
     this.mtu = options.mtu ?? 1500;
     this.#slab = slab;
     this.#clock = options.clock;
-    this.#stamp = options.stamp;
+    this.#times = options.times;
     this.#reader = reader;
     this.#writer = writer;
     this.#region = slab.reserve(REGION_BYTES);
@@ -115,9 +149,12 @@ class CapturePort implements PcapFilePort {
     return !this.#waiting;
   }
 
-  get nextTime(): CaptureTime | undefined {
-    const reader = this.#reader;
-    return reader === undefined || !this.#waiting ? undefined : { ms: reader.timeMs, ns: reader.timeNs };
+  get nextMs(): number {
+    return this.#waiting && this.#reader !== undefined ? this.#reader.timeMs : Number.POSITIVE_INFINITY;
+  }
+
+  get nextNs(): number {
+    return this.#waiting && this.#reader !== undefined ? this.#reader.timeNs : 0;
   }
 
   limit(ms: number, ns: number): void {
@@ -143,7 +180,8 @@ class CapturePort implements PcapFilePort {
         reader.off,
         reader.len,
       );
-      batch.add(this.#region + at, reader.len, this.id, 0);
+      const slot = batch.add(this.#region + at, reader.len, this.id, 0);
+      this.#times?.arrive(slot, reader.timeMs, reader.timeNs);
       this.stats.rxBytes += reader.len;
       this.#used = (at + reader.len + 63) & -64;
       this.#advance();
@@ -159,14 +197,17 @@ class CapturePort implements PcapFilePort {
   tx(batch: Batch, idx: Uint16Array, n: number): number {
     let done = 0;
     if (this.failure === undefined && !this.#closed) {
+      const times = this.#times;
       const wallMs = this.#clock.wallMs();
-      const ms = this.#stamp?.ms ?? Math.floor(wallMs);
-      const ns = this.#stamp?.ns ?? Math.floor((wallMs - ms) * 1e6);
+      const ms = Math.floor(wallMs);
+      const ns = Math.floor((wallMs - ms) * 1e6);
       try {
         for (; done < n; done++) {
           const i = idx[done];
-          this.#writer?.write(batch.u8, batch.view, batch.off[i], batch.len[i], ms, ns);
-          this.stats.txBytes += batch.len[i];
+          const { off, len } = batch;
+          if (times === undefined) this.#writer?.write(batch.u8, batch.view, off[i], len[i], ms, ns);
+          else this.#writer?.write(batch.u8, batch.view, off[i], len[i], times.ms(i), times.ns(i));
+          this.stats.txBytes += len[i];
         }
       } catch (error) {
         this.#fail(error);
