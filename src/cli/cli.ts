@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { NearhopError } from '../base/errors.ts';
 import { VERSION } from '../base/version.ts';
 import { registerCheck } from './commands/check.ts';
+import { registerRun } from './commands/run.ts';
 import { registerSchema } from './commands/schema.ts';
 import { registerShow } from './commands/show.ts';
 import { registerStatus } from './commands/status.ts';
@@ -22,6 +23,7 @@ export interface Context {
 export type Register = (program: Command, context: Context) => void;
 
 const COMMANDS: readonly Register[] = [
+  registerRun,
   registerCheck,
   registerSchema,
   registerStatus,
