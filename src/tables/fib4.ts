@@ -141,7 +141,7 @@ export class Fib4 {
     }
     const needed = this.#layout.groupsNeeded(prefix, len);
     const fits = this.#makeRoom(needed);
-    if (!fits && !this.#otherFits()) throw full();
+    if (!fits && !this.#otherFits(prefix, len)) throw full();
     this.#count(prefix, len, 1);
     this.#trie.insert(prefix, len, nh);
     if (fits) {
@@ -211,11 +211,13 @@ export class Fib4 {
     return layout.groupsUsed + needed <= layout.capacity;
   }
 
-  /** Whether the layout that is not live can hold the table and any one prefix more. */
-  #otherFits(): boolean {
+  /** Whether the layout that is not live can hold the table and this prefix. */
+  #otherFits(prefix: number, len: number): boolean {
+    const blocks16 = this.#blocks16 + (len > 16 && !this.#trie.hasLonger(prefix, 16) ? 1 : 0);
+    const blocks24 = this.#blocks24 + (len > 24 && !this.#trie.hasLonger(prefix, 24) ? 1 : 0);
     return this.#layout === this.#dir16
-      ? this.#blocks24 + 1 <= this.#dir24.capacity
-      : this.#blocks16 + this.#blocks24 + 2 <= this.#dir16.capacity;
+      ? blocks24 <= this.#dir24.capacity
+      : blocks16 + blocks24 <= this.#dir16.capacity;
   }
 
   /** Changes the layout when the table has come to a shape that the other one serves better. */
