@@ -23,8 +23,9 @@ import {
   ipv4SetId,
   ipv4SetTotalLen,
   ipv4Src,
+  ipv4TotalLen,
 } from '../wire/ipv4.ts';
-import { IPV6_HLEN } from '../wire/ipv6.ts';
+import { IPV6_HLEN, ipv6PayloadLen } from '../wire/ipv6.ts';
 import { TCP_CWR, TCP_FIN, TCP_HLEN, TCP_PSH, tcpFlags, tcpHeaderLen, tcpSeq } from '../wire/tcp.ts';
 import { UDP_HLEN } from '../wire/udp.ts';
 
@@ -116,6 +117,8 @@ export class SegmentPlan {
   l4 = 0;
   /** Bytes from the frame's start to the transport payload: what every segment repeats. */
   headerLen = 0;
+  /** Bytes from the frame's start to the end of the packet: padding of a small frame is no payload. */
+  end = 0;
   /** Transport payload bytes of each segment but the last. */
   size = 0;
   /** Segments. */
@@ -129,7 +132,7 @@ export class SegmentPlan {
 export function planSegments(batch: Batch, i: number, plan: SegmentPlan): boolean {
   const { view } = batch;
   const off = batch.off[i];
-  const len = batch.len[i];
+  let len = batch.len[i];
   const l3 = batch.l3[i];
   const type = gsoType(batch, i);
   const size = gsoSize(batch, i);
@@ -145,18 +148,21 @@ export function planSegments(batch: Batch, i: number, plan: SegmentPlan): boolea
     if (hlen < IPV4_HLEN || protocol !== (tcp ? IPPROTO_TCP : IPPROTO_UDP)) return false;
     if (ipv4IsFragment(view, off + l3)) return false;
     l4 = l3 + hlen;
+    len = Math.min(len, l3 + ipv4TotalLen(view, off + l3));
   } else if (version === 6) {
     // csum_start finds the transport header behind whatever extension headers there are
     l4 = (batch.offload[i] & OFFLOAD_CSUM) !== 0 ? csumStart(batch, i) : l3 + IPV6_HLEN;
-    if (l4 < l3 + IPV6_HLEN) return false;
+    if (l4 < l3 + IPV6_HLEN || l3 + IPV6_HLEN > len) return false;
+    len = Math.min(len, l3 + IPV6_HLEN + ipv6PayloadLen(view, off + l3));
   } else return false;
   if (l4 + (tcp ? TCP_HLEN : UDP_HLEN) > len) return false;
   const l4Len = tcp ? tcpHeaderLen(view, off + l4) : UDP_HLEN;
-  if (l4Len < UDP_HLEN || (tcp && l4Len < TCP_HLEN) || l4 + l4Len > len) return false;
+  if (l4Len < (tcp ? TCP_HLEN : UDP_HLEN) || l4 + l4Len > len) return false;
   plan.ipv4 = version === 4;
   plan.tcp = tcp;
   plan.l4 = l4;
   plan.headerLen = l4 + l4Len;
+  plan.end = len;
   plan.size = size;
   plan.count = Math.max(1, Math.ceil((len - plan.headerLen) / size));
   return true;
@@ -172,7 +178,7 @@ export function emitSegment(batch: Batch, i: number, plan: SegmentPlan, k: numbe
   const l3 = batch.l3[i];
   const from = batch.off[i];
   const start = headerLen + k * plan.size;
-  const payload = Math.min(plan.size, batch.len[i] - start);
+  const payload = Math.min(plan.size, plan.end - start);
   const j = batch.alloc(headerLen + payload);
   if (j < 0) return -1;
   copyColumns(batch, i, j);

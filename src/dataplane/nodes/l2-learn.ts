@@ -127,9 +127,7 @@ function tellAboutVm(batch: Batch, i: number, ctx: Context, network: number, unk
   const ip = seenIp(batch, i, ctx, network);
   const news = ip !== 0 && ip !== fdb.toldIp[row];
   if (!news && (!unknown || ctx.nowMs - fdb.toldMs[row] < RETELL_MS)) return;
-  fdb.toldMs[row] = ctx.nowMs;
-  if (ip !== 0) fdb.toldIp[row] = ip;
-  ctx.events.tell(
+  const told = ctx.events.tell(
     unknown ? 'vm-unknown' : 'vm-ip-seen',
     ctx.nowMs,
     batch.iface[i],
@@ -138,6 +136,9 @@ function tellAboutVm(batch: Batch, i: number, ctx: Context, network: number, unk
     fdb.macLo[row],
     ip,
   );
+  if (!told) return;
+  fdb.toldMs[row] = ctx.nowMs;
+  if (ip !== 0) fdb.toldIp[row] = ip;
 }
 
 /** The IPv4 address of the network that the frame says is its sender's; 0 for none. */
