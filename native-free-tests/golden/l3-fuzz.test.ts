@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { OFFLOAD_CSUM, OFFLOAD_GSO, OFFLOAD_VNET } from '../../src/base/batch.ts';
 import { compileTraceFilter } from '../../src/dataplane/trace-filter.ts';
 import { formatTrace } from '../../src/dataplane/trace-format.ts';
+import { ipv4RefreshChecksum } from '../../src/wire/ipv4.ts';
 import {
   arpProbe,
   arpReply,
@@ -90,10 +91,15 @@ const frame = fc.oneof(
         edits: fc.array(mutation, { maxLength: 4 }),
         cut: fc.option(fc.integer({ min: 0, max: 80 }), { freq: 4 }),
         vlan: fc.option(fc.constantFrom(0, 10, 20, 30), { freq: 2 }),
+        /** With a right header checksum the mutated header gets past the first look at it. */
+        refresh: fc.boolean(),
       })
-      .map(({ base, edits, cut, vlan }) => {
+      .map(({ base, edits, cut, vlan, refresh }) => {
         const u8 = base.slice(0, cut ?? base.length);
         for (const { at, to } of edits) if (at < u8.length) u8[at] = to;
+        if (refresh && u8[12] === 8 && u8[13] === 0 && u8.length >= Math.max(34, 14 + (u8[14] & 15) * 4)) {
+          ipv4RefreshChecksum(new DataView(u8.buffer), 14);
+        }
         return vlan === null || u8.length < 14 ? u8 : tagged(u8, vlan);
       }),
   },
