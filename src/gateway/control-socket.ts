@@ -46,7 +46,7 @@ export interface ControlOptions {
 export async function openControlSocket(options: ControlOptions): Promise<ControlServer> {
   const { path } = options;
   prepareSocketDirectory(path);
-  await removeStale(path);
+  await ensureNoGateway(path);
   const stats: ControlStats = { connections: 0, requests: 0, badRequests: 0, failed: 0 };
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -68,8 +68,11 @@ export async function openControlSocket(options: ControlOptions): Promise<Contro
   };
 }
 
-/** A socket that nobody listens on is left over from a gateway that was killed. */
-async function removeStale(path: string): Promise<void> {
+/**
+ * Throws `gateway-already-running` when a gateway answers on `path`, `socket-unusable` when something else is there. Removes
+ * a socket that nobody listens on: it is left over from a gateway that was killed.
+ */
+export async function ensureNoGateway(path: string): Promise<void> {
   const before = lstatSync(path, { throwIfNoEntry: false });
   if (before === undefined) return;
   if (!before.isSocket()) {

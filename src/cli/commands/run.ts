@@ -45,9 +45,14 @@ export function registerRun(program: Command, context: Context): void {
     for (const { code, message, hint, place } of warnings) {
       log.warn({ code, at: `${place.file}:${place.line}:${place.column}`, hint }, message);
     }
-    const { startGateway } = await import('../../gateway/gateway.ts');
+    const [{ startGateway }, { ensureNoGateway }] = await Promise.all([
+      import('../../gateway/gateway.ts'),
+      import('../../gateway/control-socket.ts'),
+    ]);
     const socketPath =
       options.socket ?? config.gateway.controlSocket ?? defaultSocketPath(config.gateway.name);
+
+    await ensureNoGateway(socketPath); // before any port is open: two gateways with one identity must never both answer ARP
 
     const end = waitForEnd();
     const gateway = await startGateway(config, {
