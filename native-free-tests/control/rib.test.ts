@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatIpv4, parseIpv4 } from '../../src/addr/ipv4.ts';
 import { formatPrefix4, parsePrefix4 } from '../../src/addr/prefix.ts';
@@ -229,5 +230,52 @@ describe('Rib next-hop resolution', () => {
     rib.setInterface(WAN, true);
     expect(where(rib, '8.8.8.8')).toBe('0.0.0.0/0 static → via 1 172.16.0.1, via 2 10.0.0.1');
     expect(where(rib, '10.5.0.1')).toBe('10.5.0.0/16 static → via 1 172.16.0.1');
+  });
+});
+
+describe('Rib as a whole', () => {
+  it('after any changes says the same as a RIB that got only what is left, in another order', () => {
+    const statics = fc.record({
+      source: fc.constant<RouteSource>('static'),
+      text: fc.constantFrom('192.0.2.0/24', '192.0.2.1/32', '20.0.0.0/8', '0.0.0.0/0'),
+      hops: fc.uniqueArray(fc.constantFrom('10.0.0.1', '10.0.0.2', '172.16.0.1'), { minLength: 1 }),
+    });
+    const learned = fc.record({
+      source: fc.constantFrom<RouteSource>('bgp', 'mobility'),
+      text: fc.constantFrom('20.0.0.0/8', '20.0.0.0/24', '20.0.0.1/32', '192.0.2.1/32'),
+      hops: fc.uniqueArray(fc.constantFrom('192.0.2.1', '192.0.2.2', '10.0.0.1'), { minLength: 1 }),
+    });
+    const step = fc.record({
+      change: fc.oneof(
+        statics,
+        learned.filter((r) => r.source === 'bgp' || !r.text.startsWith('192')),
+      ),
+      key: fc.constantFrom('a', 'b'),
+      metric: fc.constantFrom(0, 0, 10),
+      remove: fc.boolean(),
+      wanUp: fc.constantFrom(true, true, false),
+    });
+    const probes = ['20.0.0.1', '20.0.0.2', '20.9.9.9', '192.0.2.1', '192.0.2.2', '10.0.0.1', '8.8.8.8'];
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+        const { rib, remove } = createRib();
+        let up = true;
+        for (const { change, key, metric, ...s } of steps) {
+          if (s.remove) remove(change.source, change.text, key);
+          else {
+            const hops = (change.hops as string[]).map((hop) => via(hop));
+            rib.add(route(change.source, change.text, hops, { key, metric }));
+          }
+          rib.setInterface(WAN, (up = s.wanUp));
+        }
+        const fresh = createRib();
+        fresh.rib.setInterface(WAN, up);
+        const left = [...rib.walk()].flatMap((e) => e.candidates.map((c) => c.route)).reverse();
+        for (const r of left) fresh.rib.add(r);
+        const answers = (of: Rib): string[] => probes.map((p) => where(of, p));
+        expect(answers(rib)).toEqual(answers(fresh.rib));
+      }),
+      { numRuns: 300 },
+    );
   });
 });

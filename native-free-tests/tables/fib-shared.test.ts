@@ -40,7 +40,8 @@ it('Fib4: a reader in another thread gets only answers that were valid while it 
 
   const worker = startWorker('./fib4-reader.worker.ts', data);
   const message = once(worker, 'message');
-  while (Atomics.load(control, 1) === 0) await new Promise((r) => setTimeout(r, 5));
+  // Rejects when the worker fails.
+  while (Atomics.load(control, 1) === 0) await Promise.race([message, new Promise((r) => setTimeout(r, 5))]);
 
   // The truth is kept apart from the FIB: for each address, the next hop of each of its prefix lengths.
   const lengths = [8, 16, 22, 24, 25, 30, 32];

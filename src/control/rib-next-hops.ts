@@ -120,7 +120,10 @@ export class NextHopTracker {
       } else if (this.#down.has(hop.iface)) why ||= 'interface is down';
       else paths.push({ kind: hop.kind, iface: hop.iface, ip: hop.ip });
     }
-    const distinct = paths.filter((p, i) => paths.findIndex((q) => samePath(p, q)) === i);
+    // In an order that does not depend on how the routes came, so that the same routes share flows out in the same way.
+    const distinct = paths
+      .filter((p, i) => paths.findIndex((q) => samePath(p, q)) === i)
+      .sort((a, b) => a.iface - b.iface || a.ip - b.ip);
     list.why = distinct.length > 0 ? '' : why;
     if (samePaths(distinct, list.paths)) return false;
     list.paths = distinct;
