@@ -212,6 +212,46 @@ describe('ARP of the source gateway', () => {
     expect(w.networks.sourceMacLo[0]).toBe(S.mac.lo);
   });
 
+  describe('from the own MAC of a router of a redundant pair (RFC 5798 §8.1.2)', () => {
+    const ownMac = (frame: Uint8Array): Uint8Array => {
+      frame.set([0x02, 0, 0, 0, 0x10, 0x0b], 6);
+      return frame;
+    };
+
+    it('a reply to a pinned VM (S19): delivered', () => {
+      const reply = ownMac(arpReply({ from: S, to: vm3 }));
+      const w = site().send({ ext: [reply] });
+      expect(w.sent()).toEqual(frames({ vm3: [reply] }));
+    });
+
+    it('a reply to a local VM (S15): on the wrong side', () => {
+      const w = site().send({ ext: [ownMac(arpReply({ from: S, to: vm1 }))] });
+      expect(w.counted()).toEqual({ 'arp-gateway-wrong-side': 1 });
+    });
+
+    it('tells the virtual MAC as S-MAC', () => {
+      const w = site({ source: undefined }).send({ ext: [ownMac(gratuitousArp({ from: S }))] });
+      expect(w.told()).toEqual(['source-gateway-learned 200:1001 192.168.10.1']);
+    });
+
+    it('with T-MAC in the message (invariant 3): dropped, with an event', () => {
+      const w = site().send({ ext: [ownMac(arpReply({ from: T, to: vm3 }))] });
+      expect(w.counted()).toEqual({ 'target-mac-from-extension': 1 });
+      expect(w.told()).toEqual(['target-mac-leak 200:1002 192.168.10.1']);
+    });
+
+    it.each(['01:00:5e:00:00:01', 'ff:ff:ff:ff:ff:ff'])(
+      'with the group %s in the message: dropped',
+      (mac) => {
+        const w = site({ source: undefined }).send({
+          ext: [ownMac(arpReply({ from: withMac(S, mac), to: vm3 }))],
+        });
+        expect(w.told()).toEqual([]);
+        expect([w.sent(), Object.keys(w.counted())]).toEqual([{}, ['arp-sender-invalid']]);
+      },
+    );
+  });
+
   it('with proximity routing off (S4): floods to everybody', () => {
     const garp = gratuitousArp({ from: S });
     const w = site({ proximity: false }).send({ ext: [garp] });

@@ -24,6 +24,8 @@ export const ETHERTYPE_MIN = 0x0600;
 
 export const MAC_BROADCAST_HI = 0xffff;
 export const MAC_BROADCAST_LO = 0xffffffff;
+/** I/G bit in the upper 16 bits of a MAC: a group address (IEEE 802 §8.2). */
+export const MAC_GROUP_BIT = 0x0100;
 
 /** The frame is shorter than its header. */
 export const ETHERNET_TRUNCATED = -1;

@@ -28,6 +28,7 @@ import {
   ethernetIsGroup,
   ethernetSrcHi,
   ethernetSrcLo,
+  MAC_GROUP_BIT,
 } from '../../wire/ethernet.ts';
 import {
   enterExtension,
@@ -48,7 +49,7 @@ export function createArpFilter(): GraphNode {
       const { interfaces } = ctx.tables;
       for (let k = 0; k < n; k++) {
         const i = idx[k];
-        const reason = malformed(batch, i);
+        const reason = senderReason(batch, i, ctx);
         if (reason !== 0) ctx.drop(i, reason);
         else if (interfaces.kind[batch.iface[i]] === IF_EXTENSION) fromExtension(batch, i, ctx);
         else fromLocal(batch, i, ctx);
@@ -57,18 +58,29 @@ export function createArpFilter(): GraphNode {
   };
 }
 
-function malformed(batch: Batch, i: number): number {
+/** Why the message is to be believed by nobody; 0 for none. */
+function senderReason(batch: Batch, i: number, ctx: Context): number {
+  const { interfaces, networks } = ctx.tables;
   const { view } = batch;
   const off = batch.off[i];
   const arp = off + ETH_HLEN;
   if (arpCheck(view, arp, batch.len[i] - ETH_HLEN) < 0) return REASON['arp-malformed'];
   const op = arpOp(view, arp);
   if (op !== ARP_REQUEST && op !== ARP_REPLY) return REASON['arp-malformed'];
-  // Ethernet's source is no group address, so the sender's is none either
-  return arpSenderMacHi(view, arp) === ethernetSrcHi(view, off) &&
-    arpSenderMacLo(view, arp) === ethernetSrcLo(view, off)
-    ? 0
-    : REASON['arp-sender-invalid'];
+  const hi = arpSenderMacHi(view, arp);
+  const lo = arpSenderMacLo(view, arp);
+  if (hi === ethernetSrcHi(view, off) && lo === ethernetSrcLo(view, off)) return 0;
+  // A router of a redundant pair may answer for the gateway's virtual MAC with its own as the frame's (RFC 5798 §8.1.2).
+  const iface = batch.iface[i];
+  const network = interfaces.network[iface];
+  const speaksForGateway =
+    interfaces.kind[iface] === IF_EXTENSION && arpSenderIp(view, arp) === networks.gatewayIp[network];
+  if (!speaksForGateway || (hi & MAC_GROUP_BIT) !== 0) return REASON['arp-sender-invalid'];
+  if (networks.proximity[network] !== 0 && isTargetMac(ctx.tables, network, hi, lo)) {
+    ctx.events.tell('target-mac-leak', ctx.nowMs, iface, network, hi, lo, networks.gatewayIp[network]);
+    return REASON['target-mac-from-extension']; // invariant 3
+  }
+  return 0;
 }
 
 function fromLocal(batch: Batch, i: number, ctx: Context): void {

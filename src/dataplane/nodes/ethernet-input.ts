@@ -21,12 +21,11 @@ import {
   ethernetType,
   MAC_BROADCAST_HI,
   MAC_BROADCAST_LO,
+  MAC_GROUP_BIT,
 } from '../../wire/ethernet.ts';
 import { NO_IFACE } from '../bridge.ts';
 import { type Context, countRx, type GraphNode, NODE } from '../graph.ts';
 import { moveVnetHeader } from '../offload.ts';
-
-const GROUP_BIT = 0x0100; // in the upper 16 bits of a MAC
 
 export function createEthernetInput(): GraphNode {
   return {
@@ -74,7 +73,7 @@ function enter(batch: Batch, i: number, ctx: Context): number {
   countRx(ctx.counters, iface, len);
   if (interfaces.up[iface] === 0) return REASON['interface-down'];
   const srcHi = ethernetSrcHi(view, batch.off[i]);
-  if ((srcHi & GROUP_BIT) !== 0 || (srcHi | ethernetSrcLo(view, batch.off[i])) === 0) {
+  if ((srcHi & MAC_GROUP_BIT) !== 0 || (srcHi | ethernetSrcLo(view, batch.off[i])) === 0) {
     return REASON['source-mac-invalid'];
   }
   return 0;

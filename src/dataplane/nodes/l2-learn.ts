@@ -22,9 +22,10 @@ import {
   ethernetSrcHi,
   ethernetSrcLo,
   ethernetType,
+  MAC_GROUP_BIT,
 } from '../../wire/ethernet.ts';
 import { IPV4_HLEN, ipv4Src } from '../../wire/ipv4.ts';
-import { isSourceMac } from '../bridge.ts';
+import { isSourceMac, isTargetMac } from '../bridge.ts';
 import { type Context, type GraphNode, NODE } from '../graph.ts';
 
 /** Main hears of an unknown VM this often as long as it stays unknown, and at once when an address of it is seen. */
@@ -77,7 +78,7 @@ function learn(ctx: Context, network: number, hi: number, lo: number, iface: num
 
 /**
  * The gateway's IP as the sender of an ARP message out of the extension is the source gateway speaking, so its MAC there is
- * S-MAC. Learned anew when it changes (a router was replaced), unless the config says what it is.
+ * S-MAC: the message's, for the frame's may be the router's own. Learned anew when it changes (a router was replaced), unless the config says what it is.
  */
 function learnSourceGateway(
   batch: Batch,
@@ -88,19 +89,20 @@ function learnSourceGateway(
 ): void {
   const { networks, fdb } = ctx.tables;
   const { view } = batch;
-  const off = batch.off[i];
+  const arp = batch.off[i] + ETH_HLEN;
   const configured =
     (networks.sourceMacHi[network] | networks.sourceMacLo[network]) !== 0 && learned[network] === 0;
-  if (configured || arpCheck(view, off + ETH_HLEN, batch.len[i] - ETH_HLEN) < 0) return;
-  const arp = off + ETH_HLEN;
+  if (configured || arpCheck(view, arp, batch.len[i] - ETH_HLEN) < 0) return;
   const op = arpOp(view, arp);
-  const hi = ethernetSrcHi(view, off);
-  const lo = ethernetSrcLo(view, off);
+  const hi = arpSenderMacHi(view, arp);
+  const lo = arpSenderMacLo(view, arp);
   if (
     (op !== ARP_REQUEST && op !== ARP_REPLY) ||
     arpSenderIp(view, arp) !== networks.gatewayIp[network] ||
-    arpSenderMacHi(view, arp) !== hi ||
-    arpSenderMacLo(view, arp) !== lo
+    (hi & MAC_GROUP_BIT) !== 0 ||
+    (hi | lo) === 0 ||
+    isTargetMac(ctx.tables, network, hi, lo) ||
+    isSourceMac(ctx.tables, network, hi, lo)
   ) {
     return;
   }
