@@ -8,7 +8,6 @@ import {
   dot1qPcp,
   dot1qPop,
   dot1qPush,
-  dot1qSetVid,
   dot1qTci,
   dot1qVid,
 } from '../../src/wire/dot1q.ts';
@@ -47,14 +46,6 @@ describe('dot1qPush', () => {
         expect(u8.slice(4)).toEqual(frame);
       }),
     );
-  });
-});
-
-describe('dot1qSetVid', () => {
-  test('keeps priority and DEI', () => {
-    const { view } = fromHex('ffffffffffff 020000001001 8100 f064 0800');
-    dot1qSetVid(view, 0, 200);
-    expect(dot1qTci(view, 0)).toBe(0xf0c8);
   });
 });
 

@@ -10,7 +10,6 @@ import {
   ethernetIsGroup,
   ethernetSetDst,
   ethernetSetSrc,
-  ethernetSetType,
   ethernetSrcHi,
   ethernetSrcLo,
   ethernetType,
@@ -40,15 +39,13 @@ describe('ethernetEmit', () => {
   });
 });
 
-describe('ethernetSetDst, ethernetSetSrc and ethernetSetType', () => {
+describe('ethernetSetDst and ethernetSetSrc', () => {
   test('write their field alone', () => {
     const { u8, view } = dirty(ETH_HLEN);
     ethernetSetDst(view, 0, 0x0102, 0x03040506);
     expect(toHex(u8)).toBe('010203040506a5a5a5a5a5a5a5a5');
     ethernetSetSrc(view, 0, 0x0708, 0x090a0b0c);
     expect(toHex(u8)).toBe('0102030405060708090a0b0ca5a5');
-    ethernetSetType(view, 0, 0x86dd);
-    expect(toHex(u8)).toBe('0102030405060708090a0b0c86dd');
   });
 });
 

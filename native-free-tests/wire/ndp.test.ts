@@ -13,7 +13,6 @@ import {
   ND_OPT_PREFIX_INFORMATION,
   ND_OPT_SOURCE_LINKADDR,
   ND_OPT_TARGET_LINKADDR,
-  ND_RA_OTHER,
   ND_TRUNCATED,
   ndpAdvertisementFlags,
   ndpCheck,
@@ -22,7 +21,6 @@ import {
   ndpOptionMacHi,
   ndpOptionMacLo,
   ndpRedirectDst,
-  ndpRouterFlags,
   ndpRouterLifetime,
   ndpTarget,
 } from '../../src/wire/ndp.ts';
@@ -62,7 +60,6 @@ describe('ndpCheck', () => {
     const { view, len } = message(ROUTER_ADVERTISEMENT);
     expect(ndpCheck(view, 0, 40, len)).toBe(56);
     expect(ndpRouterLifetime(view, 40)).toBe(1800);
-    expect(ndpRouterFlags(view, 40)).toBe(ND_RA_OTHER);
     expect(ndpOption(view, 56, 40 + len, ND_OPT_MTU)).toBe(64);
     expect(ndpOption(view, 56, 40 + len, ND_OPT_PREFIX_INFORMATION)).toBe(72);
   });

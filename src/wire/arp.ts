@@ -9,8 +9,6 @@ export const ARP_REPLY = 2;
 /** RFC 903: a host asks for its own address; hypervisors announce a VM's MAC after a move with it. */
 export const RARP_REQUEST = 3;
 export const RARP_REPLY = 4;
-/** ar$hrd of Ethernet. */
-export const ARP_HRD_ETHERNET = 1;
 
 /** Shorter than ARP_LEN. */
 export const ARP_TRUNCATED = -1;

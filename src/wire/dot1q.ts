@@ -30,11 +30,6 @@ export const dot1qPcp = (view: DataView, off: number): number => view.getUint8(o
 /** EtherType behind the tag. */
 export const dot1qInnerType = (view: DataView, off: number): number => view.getUint16(off + 16);
 
-/** Changes the VLAN and keeps the priority and the DEI bit. */
-export function dot1qSetVid(view: DataView, off: number, vid: number): void {
-  view.setUint16(off + 14, (view.getUint16(off + 14) & 0xf000) | vid);
-}
-
 /**
  * Puts a tag in front of what follows the MACs, which move 4 bytes into the headroom. Returns the frame's new offset, off - 4;
  * the frame is 4 bytes longer. `u8` and `view` are of the same memory.

@@ -55,10 +55,6 @@ export function ethernetSetSrc(view: DataView, off: number, hi: number, lo: numb
   view.setUint32(off + 8, lo);
 }
 
-export function ethernetSetType(view: DataView, off: number, type: number): void {
-  view.setUint16(off + 12, type);
-}
-
 /** Writes a header; returns the offset behind it. */
 export function ethernetEmit(
   view: DataView,

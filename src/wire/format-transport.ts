@@ -6,6 +6,7 @@ import {
   TCP_ACK,
   TCP_FIN,
   TCP_HLEN,
+  TCP_PORT_BGP,
   TCP_RST,
   TCP_SYN,
   tcpAck,
@@ -47,7 +48,7 @@ const TCP_NAMES: ReadonlyMap<number, string> = new Map([
   [22, 'SSH'],
   [53, 'DNS'],
   [80, 'HTTP'],
-  [179, 'BGP'],
+  [TCP_PORT_BGP, 'BGP'],
   [443, 'HTTPS'],
 ]);
 

@@ -21,7 +21,7 @@ import {
   RARP_REPLY,
   RARP_REQUEST,
 } from './arp.ts';
-import { DOT1Q_LEN, dot1qIsTpid, dot1qPcp, dot1qVid } from './dot1q.ts';
+import { DOT1Q_LEN, dot1qInnerType, dot1qIsTpid, dot1qPcp, dot1qVid } from './dot1q.ts';
 import {
   ETH_HLEN,
   ETHERTYPE_ARP,
@@ -113,7 +113,7 @@ function afterType(x: Extent, type: number, verbose: boolean): Layer {
     const tagged = x.off - ETH_HLEN;
     const pcp = dot1qPcp(x.view, tagged);
     tags += `vlan ${dot1qVid(x.view, tagged)}${pcp === 0 ? '' : `, p ${pcp}`}, `;
-    type = x.view.getUint16(x.off + 2);
+    type = dot1qInnerType(x.view, tagged);
     x = within(x, DOT1Q_LEN);
   }
   const layer = payload(x, type, verbose);

@@ -81,9 +81,6 @@ export function ipv4DecrementTtl(view: DataView, off: number): void {
 }
 
 // The setters leave the checksum alone: call `ipv4RefreshChecksum` after the last of them.
-export function ipv4SetTos(view: DataView, off: number, tos: number): void {
-  view.setUint8(off + 1, tos);
-}
 export function ipv4SetTotalLen(view: DataView, off: number, lenBytes: number): void {
   view.setUint16(off + 2, lenBytes);
 }
@@ -92,9 +89,6 @@ export function ipv4SetId(view: DataView, off: number, id: number): void {
 }
 export function ipv4SetFlagsFrag(view: DataView, off: number, flagsFrag: number): void {
   view.setUint16(off + 6, flagsFrag);
-}
-export function ipv4SetTtl(view: DataView, off: number, ttl: number): void {
-  view.setUint8(off + 8, ttl);
 }
 export function ipv4SetSrc(view: DataView, off: number, address: number): void {
   view.setUint32(off + 12, address);
@@ -178,14 +172,17 @@ export function ipv4FlowHash(view: DataView, off: number): number {
   let ports = 0;
   if (protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP) {
     const hlen = ipv4HeaderLen(view, off);
-    if (!ipv4IsFragment(view, off) && ipv4TotalLen(view, off) >= hlen + 4) ports = view.getUint32(off + hlen);
+    if (!ipv4IsFragment(view, off) && ipv4TotalLen(view, off) >= hlen + 4) ports = view.getInt32(off + hlen);
   }
-  return mix(mix(mix(protocol, view.getUint32(off + 12)), view.getUint32(off + 16)), ports);
+  return mix(mix(mix(protocol, view.getInt32(off + 12)), view.getInt32(off + 16)), ports) >>> 0;
 }
 
-/** One round of a multiply-and-shift hash; every input bit reaches the upper and the lower bits of the u32 it returns. */
+/**
+ * One round of a multiply-and-shift hash; every input bit reaches the upper and the lower bits of the result. Signed, as V8 keeps
+ * those in registers where a u32 may become a number on the heap.
+ */
 function mix(hash: number, word: number): number {
   let h = Math.imul(hash ^ word, 0x9e3779b1);
   h = Math.imul(h ^ (h >>> 15), 0x85ebca77);
-  return (h ^ (h >>> 13)) >>> 0;
+  return h ^ (h >>> 13);
 }

@@ -26,9 +26,6 @@ export const ND_OPT_MTU = 5;
 export const ND_NA_ROUTER = 0x80;
 export const ND_NA_SOLICITED = 0x40;
 export const ND_NA_OVERRIDE = 0x20;
-/** Flags of a router advertisement in its sixth byte (RFC 4861 §4.2). */
-export const ND_RA_MANAGED = 0x80;
-export const ND_RA_OTHER = 0x40;
 
 /** Bytes of an advertisement with its target link-layer address option, as `ndpEmitAdvertisement` writes it. */
 export const ND_ADVERTISEMENT_LEN = 32;
@@ -91,8 +88,6 @@ export const ndpRedirectDst = (view: DataView, off: number, word: number): numbe
   view.getUint32(off + 24 + 4 * word);
 /** ND_NA_* bits of a neighbor advertisement. */
 export const ndpAdvertisementFlags = (view: DataView, off: number): number => view.getUint8(off + 4);
-/** ND_RA_* bits of a router advertisement. */
-export const ndpRouterFlags = (view: DataView, off: number): number => view.getUint8(off + 5);
 /** Seconds that a router advertisement makes its sender a default router; 0 = it is none. */
 export const ndpRouterLifetime = (view: DataView, off: number): number => view.getUint16(off + 6);
 
