@@ -59,10 +59,13 @@ const LINGER_MS = 1000;
 
 class TcpConnection implements BgpConnection {
   readonly #socket: Socket;
+  /** Kept, because a socket forgets it when it closes. */
+  #localAddress: string;
   #isOver = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
+    this.#localAddress = plain(socket.localAddress);
     socket.setNoDelay(true);
   }
 
@@ -73,7 +76,10 @@ class TcpConnection implements BgpConnection {
     const tell = (what: () => void): void => {
       if (!this.#isOver) what();
     };
-    socket.on('connect', () => tell(() => handlers?.connected()));
+    socket.on('connect', () => {
+      this.#localAddress = plain(socket.localAddress);
+      tell(() => handlers?.connected());
+    });
     socket.on('data', (chunk: Buffer) => tell(() => handlers?.data(chunk)));
     socket.on('drain', () => tell(() => handlers?.drain()));
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -88,7 +94,7 @@ class TcpConnection implements BgpConnection {
   }
 
   get localAddress(): string {
-    return plain(this.#socket.localAddress);
+    return this.#localAddress;
   }
   get remoteAddress(): string {
     return plain(this.#socket.remoteAddress);

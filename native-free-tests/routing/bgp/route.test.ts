@@ -1,0 +1,77 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type BgpRoute, compareBgpPreference, compareBgpRoutes } from '../../../src/routing/bgp/route.ts';
+
+const BASE: BgpRoute = {
+  peer: 'a',
+  peerAddress: '10.0.0.1',
+  peerId: 1,
+  family: 'ipv4',
+  prefix: 0,
+  len: 0,
+  nextHop: 1,
+  origin: 'igp',
+  asPath: [],
+  asPathLength: 1,
+  med: undefined,
+  localPref: undefined,
+  communities: [],
+  ebgp: true,
+};
+
+describe('compareBgpRoutes', () => {
+  it.each<[string, Partial<BgpRoute>, Partial<BgpRoute>]>([
+    [
+      'the higher LOCAL_PREF, before the shorter path',
+      { localPref: 200, asPathLength: 9 },
+      { localPref: 150 },
+    ],
+    ['a LOCAL_PREF above 100 to none', { localPref: 101 }, {}],
+    [
+      'the shorter path, before the better origin',
+      { asPathLength: 1, origin: 'incomplete' },
+      { asPathLength: 2 },
+    ],
+    ['IGP to EGP, before the lower MED', { origin: 'igp', med: 9 }, { origin: 'egp' }],
+    ['EGP to incomplete', { origin: 'egp' }, { origin: 'incomplete' }],
+    ['the lower MED, before eBGP', { med: 1, ebgp: false }, { med: 2 }],
+    ['no MED to any, as it counts as 0', {}, { med: 1 }],
+    ['eBGP to iBGP', { ebgp: true, peerId: 9 }, { ebgp: false }],
+    ['the lower BGP Identifier', { peerId: 1, peerAddress: '10.0.0.9' }, { peerId: 2 }],
+    ['the lower address at last', { peerAddress: '10.0.0.1' }, { peerAddress: '10.0.0.2' }],
+  ])('prefers %s (RFC 4271 §9.1.2.2)', (_name, better, worse) => {
+    const a = { ...BASE, ...better } as BgpRoute;
+    const b = { ...BASE, ...worse } as BgpRoute;
+    expect(compareBgpRoutes(a, b)).toBeLessThan(0);
+    expect(compareBgpRoutes(b, a)).toBeGreaterThan(0);
+  });
+
+  it('is a total order: no order of arrival changes who is best', () => {
+    const route = fc
+      .record({
+        localPref: fc.constantFrom(undefined, 100, 200),
+        asPathLength: fc.integer({ min: 1, max: 2 }),
+        origin: fc.constantFrom('igp' as const, 'egp' as const),
+        med: fc.constantFrom(undefined, 0, 5),
+        ebgp: fc.boolean(),
+        peerId: fc.integer({ min: 1, max: 2 }),
+        peerAddress: fc.constantFrom('10.0.0.1', '10.0.0.2'),
+      })
+      .map((r) => ({ ...BASE, ...r }) as BgpRoute);
+    const sign = (a: BgpRoute, b: BgpRoute) => Math.sign(compareBgpRoutes(a, b));
+    fc.assert(
+      fc.property(route, route, route, (a, b, c) => {
+        expect(sign(a, b) + sign(b, a)).toBe(0);
+        if (sign(a, b) < 0 && sign(b, c) < 0) expect(sign(a, c)).toBe(-1);
+      }),
+    );
+  });
+});
+
+describe('compareBgpPreference', () => {
+  it('is 0 for routes of two peers that are equally good: they may share the traffic', () => {
+    const other = { ...BASE, peer: 'b', peerAddress: '10.0.0.2', peerId: 2 } as BgpRoute;
+    expect(compareBgpPreference(BASE, other)).toBe(0);
+    expect(compareBgpPreference(BASE, { ...other, asPathLength: 2 } as BgpRoute)).toBeLessThan(0);
+  });
+});
