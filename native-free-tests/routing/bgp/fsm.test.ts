@@ -105,7 +105,7 @@ describe('Fsm', () => {
   it('gives an attempt up that hangs (event 9)', () => {
     fsm.start();
     timers.advanceTo(5000);
-    expect(host.take()).toEqual(['connect', 'close', 'connect']);
+    expect(host.take()).toEqual(['connect', 'close', 'failed no answer', 'connect']);
     expect(fsm.state).toBe('Connect');
   });
 
@@ -113,7 +113,7 @@ describe('Fsm', () => {
     fsm = new Fsm(CONFIG, host, timers, () => 0);
     fsm.start();
     timers.advanceTo(3750);
-    expect(host.take()).toEqual(['connect', 'close', 'connect']);
+    expect(host.take()).toEqual(['connect', 'close', 'failed no answer', 'connect']);
   });
 
   it('does not wait for an OPEN for longer than four minutes', () => {

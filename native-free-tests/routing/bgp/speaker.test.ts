@@ -457,6 +457,7 @@ describe('a speaker and a peer of any kind', () => {
     ['our own address as next hop', announcement(VM, 32, [65002], 0x0a000001), 'our own address'],
     ['a multicast next hop', announcement(VM, 32, [65002], 0xe0000001), 'no unicast address'],
     ['a loopback prefix', announcement(0x7f000001, 32, [65002]), 'no unicast prefix'],
+    ['a multicast prefix', announcement(0xe0000000, 4, [65002]), 'no unicast prefix'],
   ])('does not use a route with %s, but shows it', async (_name, bytes, reason) => {
     const { a, raw } = await established();
     raw.send(bytes);
@@ -475,10 +476,28 @@ describe('a speaker and a peer of any kind', () => {
     expect(a.events.at(-1)).toBe(`route ${VM}/32 via ${0x0a000002}`);
   });
 
-  it('takes a default route', async () => {
+  it.each([
+    ['a default route', 0, 0],
+    ['an aggregate that covers 0/8', 0, 5],
+    ['an aggregate that covers multicast', 0x80000000, 1],
+  ])('takes %s', async (_name, prefix, len) => {
     const { a, raw } = await established();
-    raw.send(announcement(0, 0, [65002]));
-    expect(a.events.at(-1)).toBe(`route 0/0 via ${0x0a000002}`);
+    raw.send(announcement(prefix, len, [65002]));
+    expect(a.events.at(-1)).toBe(`route ${prefix}/${len} via ${0x0a000002}`);
+  });
+
+  it('logs a failure once, and keeps its reason', async () => {
+    const warned: string[] = [];
+    const log = { info() {}, warn: (fields: object) => void warned.push(JSON.stringify(fields)) };
+    const a = node(A, 65001, { address: B, as: 65002 }, { log });
+    await a.speaker.start();
+    wait(60_000);
+    expect(warned).toEqual([`{"peer":"peer","address":"${B}","reason":"connect: ECONNREFUSED (connect)"}`]);
+    network.dead.add(B);
+    wait(60_000);
+    expect(warned).toHaveLength(2);
+    expect(a.peer()).toMatchObject({ lastError: { text: 'connect: no answer' } });
+    expect(a.peer().counters.connectsFailed).toBeGreaterThan(15);
   });
 
   it('shuts a peer out that goes over its limit, for five minutes or until it is reset (RFC 4486 §4)', async () => {

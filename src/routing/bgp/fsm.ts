@@ -186,7 +186,10 @@ export class Fsm {
     this.#connectRetry?.cancel();
     this.#connectRetry = this.#timers.after(this.#jittered(this.#config.connectRetryMs), () => {
       // Event 9: an attempt that hangs is given up (RFC 4271 §8.2.2, Connect and Active).
-      if (this.#state === 'Connect') this.#host.close(undefined);
+      if (this.#state === 'Connect') {
+        this.#host.close(undefined);
+        this.#host.connectFailed('no answer');
+      }
       this.#connect();
     });
   }

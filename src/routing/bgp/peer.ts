@@ -167,7 +167,6 @@ export class Peer implements SessionHost {
     this.#counters.established++;
     this.#changedMs = this.#env.timers.nowMs();
     this.#endOfRib = [];
-    this.#lastError = undefined;
     const local = parseAddress(session.localAddress);
     this.#localAddress = local;
     const self = typeof local === 'number' ? { ipv4: local } : { ipv6: local };
@@ -217,7 +216,7 @@ export class Peer implements SessionHost {
 
   connectFailed(_session: Session, reason: string): void {
     this.#counters.connectsFailed++;
-    this.#noteError(`connect: ${reason}`);
+    this.#noteError(`connect: ${reason}`, true);
   }
 
   down(session: Session, cause: DownCause): void {
@@ -227,9 +226,9 @@ export class Peer implements SessionHost {
     else if (cause.by === 'peer') this.#counters.endedByPeer++;
     if (session === this.#incoming) this.#incoming = undefined;
     const text = `${cause.by === 'transport' ? '' : `${cause.by}: `}${cause.text}`;
-    if (!isCollision) this.#noteError(text);
-    const nowMs = this.#env.timers.nowMs();
     const wasActive = session === this.#active;
+    if (!isCollision) this.#noteError(text, !wasActive && cause.by !== 'operator');
+    const nowMs = this.#env.timers.nowMs();
     const wasGood = wasActive && nowMs - (this.#changedMs ?? 0) >= GOOD_SESSION_MS;
     if (wasGood || cause.by === 'operator') this.#failures = 0;
     else if (!isCollision) this.#failures++;
@@ -264,7 +263,12 @@ export class Peer implements SessionHost {
     });
   }
 
-  #noteError(text: string): void {
+  /** Keeps the reason for the operator; it is logged once, not with each attempt that fails in the same way. */
+  #noteError(text: string, isLogged: boolean): void {
+    const { name: peer, address } = this.config;
+    if (isLogged && text !== this.#lastError?.text) {
+      this.#env.log.warn({ peer, address, reason: text }, 'BGP session does not come up');
+    }
     this.#lastError = { text, wallMs: this.#env.timers.wallMs() };
   }
 

@@ -129,17 +129,21 @@ const refusal = (
   if (asPathHas(attributes.asPath, context.as)) return 'as-loop';
   if (attributes.originatorId === context.routerId) return 'originator-loop';
   if (sameAddress(nextHop, context.localAddress)) return 'next-hop-ours';
-  if (!isUnicast(nextHop) && !sameAddress(nextHop, context.peerAddress)) return 'next-hop-invalid';
-  // A default route, or a large aggregate such as 128.0.0.0/1, covers the odd ranges without being one.
-  if (nlri.len >= 4 && !isUnicast(nlri.prefix)) return 'prefix-invalid';
-  return undefined;
+  if (reservedBlock(nextHop) !== undefined && !sameAddress(nextHop, context.peerAddress))
+    return 'next-hop-invalid';
+  // A default route, or an aggregate such as 0.0.0.0/5, covers a reserved block without lying in it.
+  const block = reservedBlock(nlri.prefix);
+  return block !== undefined && nlri.len >= block ? 'prefix-invalid' : undefined;
 };
 
-/** Not 0/8, loopback, multicast or class E; not ::/8 (unspecified, loopback, mapped) or ff00::/8. */
-const isUnicast = (address: Address): boolean => {
+/**
+ * Prefix length of the block without unicast that the address lies in, undefined when it is unicast: 0/8, 127/8, and
+ * 224/3 for multicast and class E; ::/32 for the unspecified, loopback and IPv4-mapped addresses, and ff00::/8.
+ */
+const reservedBlock = (address: Address): number | undefined => {
   const top = (typeof address === 'number' ? address : address[0]) >>> 24;
-  if (typeof address !== 'number') return top !== 0 && top !== 0xff;
-  return top !== 0 && top !== 127 && top < 224;
+  if (typeof address !== 'number') return address[0] === 0 ? 32 : top === 0xff ? 8 : undefined;
+  return top === 0 || top === 127 ? 8 : top >= 224 ? 3 : undefined;
 };
 
 const sameAddress = (a: Address, b: Address): boolean =>

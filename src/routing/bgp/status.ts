@@ -69,6 +69,7 @@ export interface PeerStatus {
   };
   /** Prefixes that the peer has not been told about yet. */
   readonly outQueue: number;
+  /** Why the last connection failed or the last session went down; it stays while a later session is up. */
   readonly lastError: { readonly text: string; readonly wallMs: number } | undefined;
 }
 

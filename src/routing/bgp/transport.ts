@@ -56,6 +56,14 @@ export interface BgpListener {
 
 /** How long a closed connection may take to deliver its last message. */
 const LINGER_MS = 1000;
+/** Connections that peers may have open to us; more are closed at once. */
+const MAX_ACCEPTED = 256;
+
+const LISTEN_HINTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another BGP daemon has this port: stop it, or only connect and do not listen',
+  EACCES: 'ports below 1024 need root or CAP_NET_BIND_SERVICE',
+  EADDRNOTAVAIL: 'no interface of this host has the address',
+};
 
 class TcpConnection implements BgpConnection {
   readonly #socket: Socket;
@@ -148,17 +156,14 @@ export const createTcpTransport = (): BgpTransport => {
           const connection = own(socket);
           connection.attach(accept(connection));
         });
-        server.once('error', (cause: NodeJS.ErrnoException) => {
+        server.maxConnections = MAX_ACCEPTED;
+        // Once it listens, an error is a connection that could not be accepted (no file descriptors left): it tries again.
+        server.on('error', (cause: NodeJS.ErrnoException) => {
+          const code = cause.code ?? cause.message;
           const where = `${at.address} port ${at.port}`;
-          reject(
-            new NearhopError('bgp-listen-failed', `cannot listen for BGP on ${where}: ${cause.code}`, {
-              cause,
-              hint:
-                cause.code === 'EADDRINUSE'
-                  ? 'another BGP daemon has this port: stop it, or only connect and do not listen'
-                  : 'ports below 1024 need root or CAP_NET_BIND_SERVICE',
-            }),
-          );
+          const hint = LISTEN_HINTS[code] ?? 'look at the address and the port in the config';
+          const message = `cannot listen for BGP on ${where}: ${code}`;
+          reject(new NearhopError('bgp-listen-failed', message, { cause, hint }));
         });
         server.listen({ host: at.address, port: at.port }, () => {
           const bound = server.address();
