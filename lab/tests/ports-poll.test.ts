@@ -64,10 +64,11 @@ describeRoot('poll', [], () => {
     const start = performance.now();
     Atomics.store(stop, 0, 1);
     createWaker(wakeFd)();
+    const exited = once(worker, 'exit');
     const [sleeps] = await once(worker, 'message');
     expect(performance.now() - start).toBeLessThan(500);
     expect(sleeps).toBeLessThanOrEqual(2);
-    await once(worker, 'exit');
+    await exited;
     closeWakeFd(wakeFd);
   });
 });

@@ -9,7 +9,6 @@
 
 import { type Batch, OFFLOAD_CSUM, OFFLOAD_GSO, OFFLOAD_VNET } from '../base/batch.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { NearhopError } from '../base/errors.ts';
 import type { PortId } from '../base/ids.ts';
 import type { Slab } from '../base/slab.ts';
 import { DOT1Q_LEN, DOT1Q_TPID, dot1qPush } from '../wire/dot1q.ts';
@@ -25,7 +24,7 @@ import {
 } from '../wire/virtio-net.ts';
 import { MessageVector } from './message-vector.ts';
 import { ERRNO, loadNative, type Native, type NativeMemory } from './native.ts';
-import { NetDevice, SOCK_CLOEXEC } from './net-device.ts';
+import { awaitDevice, NetDevice, SOCK_CLOEXEC } from './net-device.ts';
 import {
   PacketRing,
   SOL_PACKET,
@@ -65,7 +64,6 @@ const TX_CHUNK = 256;
 /** Empty calls of `rx` between two looks at the clock, and milliseconds between two looks at the device. */
 const IDLE_CALLS = 32;
 const CHECK_MS = 500;
-const WAIT_STEP_MS = 50;
 
 export interface AfPacketOptions {
   readonly id: PortId;
@@ -138,7 +136,7 @@ class AfPacketPort implements Port {
     this.pollFd = -1;
     let ring: PacketRing | undefined;
     try {
-      this.#awaitDevice(options.waitMs ?? 0);
+      awaitDevice(this.#device, options.name, options.waitMs ?? 0, this.#clock);
       // Protocol 0: no frame arrives before the ring is there and the socket is bound.
       this.pollFd = check(
         native.socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0),
@@ -282,22 +280,6 @@ class AfPacketPort implements Port {
     this.#ring.unmap();
     this.#native.close(this.pollFd);
     this.#device.close();
-  }
-
-  #awaitDevice(waitMs: number): void {
-    const sleep = new Int32Array(new SharedArrayBuffer(4));
-    const end = this.#clock.nowMs() + waitMs;
-    while (this.#device.index() === 0) {
-      if (this.#clock.nowMs() >= end) {
-        const waited = waitMs > 0 ? ` after ${waitMs / 1000} s` : '';
-        throw new NearhopError(
-          'device-missing',
-          `port '${this.#options.name}': there is no device '${this.#options.device}'${waited}`,
-          { hint: 'list the devices with: ip -br link; or let the port wait for it (waitSeconds)' },
-        );
-      }
-      Atomics.wait(sleep, 0, 0, WAIT_STEP_MS);
-    }
   }
 
   /** Binds to the device and takes its MAC and MTU over; returns a negative errno when it is gone. */

@@ -1,5 +1,6 @@
 // Network devices of the host: their MAC, MTU and state, by ioctl with struct ifreq (netdevice(7)).
 
+import type { Clock } from '../base/clock.ts';
 import { NearhopError } from '../base/errors.ts';
 import type { Native, NativeMemory } from './native.ts';
 import { check } from './system-error.ts';
@@ -16,6 +17,7 @@ const SIOCSIFHWADDR = 0x8924;
 const SIOCGIFHWADDR = 0x8927;
 const IFF_UP = 1;
 const ARPHRD_ETHER = 1;
+const WAIT_STEP_MS = 50;
 
 /** Bytes of a device's name in struct ifreq, with the terminating zero (IFNAMSIZ). */
 export const IFNAMSIZ = 16;
@@ -62,7 +64,7 @@ export class NetDevice {
     return this.#ask(SIOCGIFMTU) < 0 ? 0 : this.#ifreq.u32[4];
   }
 
-  /** MAC as 12 hex digits in a number pair; undefined when the device is gone or is not Ethernet. */
+  /** MAC; undefined when the device is gone or is not Ethernet. */
   mac(): { hi: number; lo: number } | undefined {
     if (this.#ask(SIOCGIFHWADDR) < 0 || this.#ifreq.u16[8] !== ARPHRD_ETHER) return undefined;
     return { hi: this.#ifreq.view.getUint16(18), lo: this.#ifreq.view.getUint32(20) };
@@ -80,6 +82,11 @@ export class NetDevice {
     this.#clear();
     this.#ifreq.u32[4] = bytes;
     check(this.#ioctl(SIOCSIFMTU), `set the MTU of device '${this.name}' to ${bytes}`);
+  }
+
+  /** Whether it is administratively up; false when it is gone. */
+  isUp(): boolean {
+    return this.#ask(SIOCGIFFLAGS) >= 0 && (this.#ifreq.u16[8] & IFF_UP) !== 0;
   }
 
   setUp(): void {
@@ -103,5 +110,25 @@ export class NetDevice {
 
   #ioctl(request: number): number {
     return this.#native.ioctl(this.#fd, request, this.#ifreq.address);
+  }
+}
+
+/**
+ * Blocks the thread until the device is there, `waitMs` at most; then throws `device-missing`. Containers get their devices
+ * after their processes have started.
+ */
+export function awaitDevice(device: NetDevice, portName: string, waitMs: number, clock: Clock): void {
+  const sleep = new Int32Array(new SharedArrayBuffer(4));
+  const end = clock.nowMs() + waitMs;
+  while (device.index() === 0) {
+    if (clock.nowMs() >= end) {
+      const waited = waitMs > 0 ? ` after ${waitMs / 1000} s` : '';
+      throw new NearhopError(
+        'device-missing',
+        `port '${portName}': there is no device '${device.name}'${waited}`,
+        { hint: 'list the devices with: ip -br link; or let the port wait for it (waitSeconds)' },
+      );
+    }
+    Atomics.wait(sleep, 0, 0, WAIT_STEP_MS);
   }
 }
