@@ -185,6 +185,9 @@ esg.yaml:22:5: error: 'prefix' is missing in routes[2] [key-missing]
     ['gateway:\n\tname: a', '2:1 yaml-invalid'],
     ['gateway: &a [*a]', '1:13 value-type'],
     ['gateway: {name: *nobody}', '1:17 yaml-invalid'],
+    ['gateway: {name: a}\nports: [{name: p, kind: {toString: {}}}]', '2:25 value-unknown'],
+    ['gateway: {name: a, constructor: {prototype: 1}}', '1:20 key-unknown'],
+    ['gateway: {name: a, __proto__: {name: b}}', '1:20 key-unknown'],
   ])('answers %j with a problem', (text, first) => {
     expect(problemsOf(text)[0]).toBe(first);
   });
@@ -250,15 +253,31 @@ esg.yaml:22:5: error: 'prefix' is missing in routes[2] [key-missing]
         : [at];
     const plain = parse(EXAMPLE);
     const places = paths(plain).filter((p) => p.length > 0);
+    // keys that every object answers to, and keys that mean something here
+    const keys = fc.constantFrom(
+      'toString',
+      'valueOf',
+      'constructor',
+      '__proto__',
+      'kind',
+      'name',
+      'length',
+      '',
+    );
+    const treacherous = fc.dictionary(keys, fc.jsonValue({ maxDepth: 1 }));
     fc.assert(
-      fc.property(fc.constantFrom(...places), fc.jsonValue({ maxDepth: 2 }), (path, value) => {
-        const root = structuredClone(plain);
-        const owner = path.slice(0, -1).reduce((v, k) => v[k], root);
-        owner[path[path.length - 1]] = value;
-        const result = parseConfig(JSON.stringify(root));
-        expect(result.config === undefined).toBe(result.errors.length > 0);
-        for (const p of result.errors) expect(p).toBeInstanceOf(ConfigProblem);
-      }),
+      fc.property(
+        fc.constantFrom(...places),
+        fc.oneof(fc.jsonValue({ maxDepth: 2 }), treacherous),
+        (path, value) => {
+          const root = structuredClone(plain);
+          const owner = path.slice(0, -1).reduce((v, k) => v[k], root);
+          owner[path[path.length - 1]] = value;
+          const result = parseConfig(JSON.stringify(root));
+          expect(result.config === undefined).toBe(result.errors.length > 0);
+          for (const p of result.errors) expect(p).toBeInstanceOf(ConfigProblem);
+        },
+      ),
       { numRuns: 400 },
     );
   });

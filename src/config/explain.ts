@@ -148,10 +148,15 @@ function schemasAt(root: unknown, path: ConfigPath, fit = true): JsonSchema[] {
     value = isRecord(value) || Array.isArray(value) ? (value as Record<string, unknown>)[step] : undefined;
     const last = depth === path.length - 1;
     found = found
-      .flatMap((s) => (typeof step === 'number' ? s.items : s.properties?.[step]) ?? [])
+      .flatMap((s) => (typeof step === 'number' ? s.items : propertyOf(s, step)) ?? [])
       .flatMap((s) => alternatives(s, value, fit || !last));
   }
   return found;
+}
+
+// a file may have keys such as 'constructor', which every object answers to
+function propertyOf({ properties }: JsonSchema, key: string): JsonSchema | undefined {
+  return properties !== undefined && Object.hasOwn(properties, key) ? properties[key] : undefined;
 }
 
 function alternatives(schema: JsonSchema, value: unknown, fit: boolean): JsonSchema[] {
@@ -220,5 +225,5 @@ function typeHint(expected: string, value: unknown): string | undefined {
 }
 
 function suggestOf(value: unknown, known: readonly unknown[]): string {
-  return suggest(String(value), known.map(String));
+  return suggest(typeof value === 'string' ? value : '', known.map(String));
 }
