@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { formatIpv4, parseIpv4 } from '../../src/addr/ipv4.ts';
 import { parsePrefix4 } from '../../src/addr/prefix.ts';
 import { VirtualClock } from '../../src/base/clock.ts';
-import { type AdjIndex, ifIndex } from '../../src/base/ids.ts';
+import { type AdjIndex, adjIndex, ifIndex } from '../../src/base/ids.ts';
 import { createPrng } from '../../src/base/prng.ts';
 import { FibPublisher } from '../../src/control/fib-publish.ts';
 import { Rib } from '../../src/control/rib.ts';
@@ -187,6 +187,24 @@ describe('FibPublisher', () => {
     expect(row()).toMatchObject({ best: true, installed: true, reason: '' });
     expect(where('20.3.0.1')).toBe('via 10.0.0.3');
     expect(publisher.failed).toBe(0);
+  });
+
+  it('takes prefixes out when their new paths do not fit, rather than leave them on old ones', () => {
+    const { rib, nextHops, where } = create();
+    const [one, two] = [via('192.0.2.1'), via('192.0.2.2')];
+    rib.add(route('static', '192.0.2.1/32', via('10.0.0.1')));
+    for (const prefix of ['20.1.0.0/16', '20.2.0.0/16']) rib.add(route('bgp', prefix, one, two));
+    rib.add(route('bgp', '20.0.0.0/8', one, two));
+    expect(['20.1.0.1', '20.2.0.1', '20.3.0.1'].map((a) => where(a))).toEqual(Array(3).fill('via 10.0.0.1'));
+    const groups = Array.from({ length: 4096 }, () => nextHops.add([adjIndex(1), adjIndex(2)]));
+    rib.add(route('static', '192.0.2.2/32', via('10.0.0.2'))); // now each would need a group
+    const reasons = () => [...rib.snapshot()].filter((r) => r.source === 'bgp').map((r) => r.reason);
+    expect(reasons()).toEqual(Array(3).fill('more than 4096 sets of equal-cost paths'));
+    expect(where('20.1.0.1')).toBe('unreachable 0.0.0.0');
+    for (const nh of groups) nextHops.remove(nh);
+    rib.add(route('static', '21.0.0.0/16', via('10.0.0.1')));
+    expect(reasons()).toEqual(['', '', '']);
+    expect(['via 10.0.0.1', 'via 10.0.0.2']).toContain(where('20.3.0.1', 5));
   });
 
   it('gives everything back: after any routes came and went, no index, group or adjacency is left', () => {

@@ -43,8 +43,9 @@ interface Entry extends RibEntry {
   readonly slot: number;
   candidates: Listed[];
   list: TrackedList | undefined;
-  /** What listeners were told last. */
-  told: { readonly route: RibRoute | undefined; readonly list: TrackedList | undefined };
+  /** What listeners and the sink were told last. */
+  toldRoute: RibRoute | undefined;
+  toldList: TrackedList | undefined;
 }
 
 export class Rib {
@@ -196,7 +197,8 @@ export class Rib {
       list: undefined,
       installed: undefined,
       fibError: '',
-      told: { route: undefined, list: undefined },
+      toldRoute: undefined,
+      toldList: undefined,
     };
     this.#entries[slot] = entry;
     this.#trie.insert(prefix, len, slot);
@@ -274,11 +276,12 @@ export class Rib {
   }
 
   #tell(entry: Entry): void {
+    const { list, toldRoute: previous, toldList } = entry;
     const best = entry.best[0]?.route;
-    const { route: previous, list } = entry.told;
-    if (best === previous && list === entry.list) return;
-    entry.told = { route: best, list: entry.list };
-    if (list !== entry.list) this.#sink?.entryChanged(entry);
+    if (best === previous && list === toldList) return;
+    entry.toldRoute = best;
+    entry.toldList = list;
+    if (list !== toldList) this.#sink?.entryChanged(entry);
     for (const listener of this.#listeners) {
       listener({ prefix: entry.prefix, len: entry.len, best, previous });
     }
