@@ -143,8 +143,13 @@ function removeNs(name: string): void {
   tryExec(null, ['ip', 'netns', 'del', name]);
 }
 
-/** Removes the namespaces of earlier processes with this prefix that ended without cleaning up. */
+/** Removes the namespaces and devices of earlier processes with this prefix that ended without cleaning up. */
 function removeStale(prefix: string): void {
+  const left = JSON.parse(tryExec(null, 'ip -j link') || '[]') as { ifname: string; ifalias?: string }[];
+  for (const { ifname, ifalias = '' } of left) {
+    const pid = ifalias.startsWith(`${prefix}-`) ? /^(\d+)-/.exec(ifalias.slice(prefix.length + 1)) : null;
+    if (pid !== null && !alive(Number(pid[1]))) tryExec(null, ['ip', 'link', 'del', ifname]);
+  }
   for (const line of tryExec(null, ['ip', 'netns', 'list']).split('\n')) {
     const name = line.split(' ')[0];
     const pid = name.startsWith(`${prefix}-`) ? /^(\d+)-/.exec(name.slice(prefix.length + 1)) : null;
@@ -174,6 +179,8 @@ export function createNetns(prefix: string): Netns {
     const ns = end.ns ?? null;
     const set = [
       `echo 1 > /proc/sys/net/ipv6/conf/${end.dev}/disable_ipv6 2>/dev/null || true`,
+      // by which another process knows whose it was
+      ...(ns === null ? [`ip link set ${end.dev} alias ${own}-`] : []),
       ...(end.mac === undefined ? [] : [`ip link set ${end.dev} address ${end.mac}`]),
       ...(end.mtu === undefined ? [] : [`ip link set ${end.dev} mtu ${end.mtu}`]),
       `ip link set ${end.dev} up`,
