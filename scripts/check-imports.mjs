@@ -34,6 +34,7 @@ const FLOOR = {
 const BROTHERS = {
   'dataplane → ports/port.ts':
     'the Port contract, types only: nodes send to ports without knowing their kind',
+  'cli → replay': 'a command runs what it is named after',
   'lab → sim': 'the in-process engine of a lab is the simulator',
 };
 

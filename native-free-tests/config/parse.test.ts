@@ -237,7 +237,7 @@ esg.yaml:22:5: error: 'prefix' is missing in routes[2] [key-missing]
           expect(formatProblem(problem)).toContain(problem.code);
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 250 },
     );
   });
 
@@ -278,7 +278,7 @@ esg.yaml:22:5: error: 'prefix' is missing in routes[2] [key-missing]
           for (const p of result.errors) expect(p).toBeInstanceOf(ConfigProblem);
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 250 },
     );
   });
 });

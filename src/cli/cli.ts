@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { NearhopError } from '../base/errors.ts';
 import { VERSION } from '../base/version.ts';
 import { registerCheck } from './commands/check.ts';
+import { registerReplay } from './commands/replay.ts';
 import { registerRun } from './commands/run.ts';
 import { registerSchema } from './commands/schema.ts';
 import { registerShow } from './commands/show.ts';
@@ -26,6 +27,7 @@ const COMMANDS: readonly Register[] = [
   registerRun,
   registerCheck,
   registerSchema,
+  registerReplay,
   registerStatus,
   registerShow,
   registerVm,

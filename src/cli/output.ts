@@ -40,7 +40,12 @@ export interface ErrorBody {
 /** A wrong command line; ends with exit code 2. */
 export class UsageError extends NearhopError {}
 
-const USAGE_CODES: ReadonlySet<string> = new Set(['config-invalid', 'config-unreadable']);
+const USAGE_CODES: ReadonlySet<string> = new Set([
+  'config-invalid',
+  'config-unreadable',
+  'replay-port',
+  'replay-events',
+]);
 
 export function exitCodeOf(error: unknown): number {
   return error instanceof UsageError || (error instanceof NearhopError && USAGE_CODES.has(error.code))

@@ -1,10 +1,9 @@
 // `nearhop check`: everything that is wrong with a config file, without starting anything.
 
 import type { Command } from 'commander';
-import type { ConfigProblem } from '../../config/problem.ts';
 import type { Context } from '../cli.ts';
-import { exitCodeOf, type Output } from '../output.ts';
 import { outputOf, withJson } from './common.ts';
+import { loadOrReport, problemRow } from './config-file.ts';
 
 export function registerCheck(program: Command, context: Context): void {
   withJson(
@@ -13,62 +12,33 @@ export function registerCheck(program: Command, context: Context): void {
       .description('look for errors in a config file')
       .requiredOption('-c, --config <file>', 'config file, - for stdin')
       .option('--no-host', 'do not look for devices and addresses on this host'),
-  ).action(async (options: { config: string; host: boolean }, command: Command) => {
+  ).action(async ({ config: file, host }: { config: string; host: boolean }, command: Command) => {
     const output = outputOf(command, context);
-    const [{ loadConfig }, { linuxHost }] = await Promise.all([
-      import('../../config/parse.ts'),
-      import('../../config/host.ts'),
-    ]);
-    try {
-      const { config, warnings } = loadConfig(options.config, options.host ? { host: linuxHost } : {});
-      const { formatProblem } = await import('../../config/problem.ts');
-      const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
-      const vms = config.networks.reduce((n, network) => n + network.vms.length, 0);
-      output.answer(
-        {
-          file: options.config,
-          gateway: config.gateway.name,
-          ports: config.ports.length,
-          interfaces: config.interfaces.length,
-          networks: config.networks.length,
-          vms,
-        },
-        () =>
-          [
-            ...warnings.flatMap((w) => [formatProblem(w), '']),
-            `${options.config}: ok: ${count(config.ports.length, 'port')}, ${count(config.interfaces.length, 'interface')}, ` +
-              `${count(config.networks.length, 'network')}, ${count(vms, 'VM')}, ${count(warnings.length, 'warning')}`,
-          ].join('\n'),
-        output.json ? warnings.map(problemRow) : [],
-      );
-    } catch (error) {
-      context.exitCode = exitCodeOf(error);
-      await reportConfigError(output, error);
-    }
+    const loaded = await loadOrReport(file, host, output, context);
+    if (loaded === undefined) return;
+    const { config, warnings } = loaded;
+    const { formatProblem } = await import('../../config/problem.ts');
+    const data = {
+      file,
+      gateway: config.gateway.name,
+      ports: config.ports.length,
+      interfaces: config.interfaces.length,
+      networks: config.networks.length,
+      vms: config.networks.reduce((n, network) => n + network.vms.length, 0),
+    };
+    const counts = [
+      count(data.ports, 'port'),
+      count(data.interfaces, 'interface'),
+      count(data.networks, 'network'),
+      count(data.vms, 'VM'),
+      count(warnings.length, 'warning'),
+    ];
+    output.answer(
+      data,
+      () => [...warnings.map((w) => `${formatProblem(w)}\n`), `${file}: ok: ${counts.join(', ')}`].join('\n'),
+      output.json ? warnings.map(problemRow) : [],
+    );
   });
 }
 
-/** Shows an error of `loadConfig`: every problem where it stands, then the error itself. */
-export async function reportConfigError(output: Output, error: unknown): Promise<void> {
-  const { ConfigError, formatProblem } = await import('../../config/problem.ts');
-  if (!(error instanceof ConfigError)) {
-    output.error(error);
-    return;
-  }
-  output.error(error, {
-    text: error.problems.map((p) => `${formatProblem(p)}\n`).join('\n'),
-    details: error.problems.map(problemRow),
-  });
-}
-
-/** A problem as programs read it. */
-export const problemRow = ({ severity, code, message, hint, place, path }: ConfigProblem) => ({
-  severity,
-  code,
-  message,
-  hint: hint ?? null,
-  file: place.file,
-  line: place.line,
-  column: place.column,
-  path,
-});
+const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;

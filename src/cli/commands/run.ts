@@ -5,9 +5,9 @@ import { NearhopError } from '../../base/errors.ts';
 import { defaultSocketPath } from '../../gateway/socket-path.ts';
 import type { Context } from '../cli.ts';
 import type { LogLevel } from '../log.ts';
-import { EXIT_FAILED, exitCodeOf } from '../output.ts';
-import { reportConfigError } from './check.ts';
+import { EXIT_FAILED } from '../output.ts';
 import { outputOf, withJson } from './common.ts';
+import { loadOrReport } from './config-file.ts';
 
 interface RunOptions {
   readonly config: string;
@@ -27,20 +27,10 @@ export function registerRun(program: Command, context: Context): void {
       .addOption(new Option('--log-level <level>', 'least level to log').choices(LOG_LEVELS).default('info')),
   ).action(async (options: RunOptions, command: Command) => {
     const output = outputOf(command, context);
-    const [{ loadConfig }, { linuxHost }, { createLog }] = await Promise.all([
-      import('../../config/parse.ts'),
-      import('../../config/host.ts'),
-      import('../log.ts'),
-    ]);
-    let loaded: ReturnType<typeof loadConfig>;
-    try {
-      loaded = loadConfig(options.config, { host: linuxHost });
-    } catch (error) {
-      context.exitCode = exitCodeOf(error);
-      await reportConfigError(output, error);
-      return;
-    }
+    const loaded = await loadOrReport(options.config, true, output, context);
+    if (loaded === undefined) return;
     const { config, warnings } = loaded;
+    const { createLog } = await import('../log.ts');
     const log = createLog(context.io, options.logLevel);
     for (const { code, message, hint, place } of warnings) {
       log.warn({ code, at: `${place.file}:${place.line}:${place.column}`, hint }, message);
