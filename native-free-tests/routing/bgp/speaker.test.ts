@@ -319,10 +319,13 @@ describe('two speakers', () => {
 });
 
 /** A peer at B that sends what the test likes, and what it heard: types of messages, NOTIFICATIONs with their codes. */
-const rawPeer = (): { connection: BgpConnection; heard: string[]; send(bytes: Uint8Array): void } => {
+const rawPeer = (
+  from = B,
+  to = A,
+): { connection: BgpConnection; heard: string[]; send(bytes: Uint8Array): void } => {
   const heard: string[] = [];
-  const connection = network.transport(B).connect(
-    { address: A, port: 179, localAddress: undefined },
+  const connection = network.transport(from).connect(
+    { address: to, port: 179, localAddress: undefined },
     {
       connected() {},
       data(bytes) {
@@ -399,6 +402,35 @@ describe('a speaker and a peer of any kind', () => {
     wait(10);
     expect(heard).toEqual(['6/5', 'closed']);
     expect(a.speaker.status().unknownPeerConnections).toBe(1);
+  });
+
+  it('knows a peer by any text of its address', async () => {
+    const a = node('2001:db8::1', 65001, { address: '2001:DB8:0::2', as: 65002, passive: true });
+    await a.speaker.start();
+    const raw = rawPeer('2001:db8::2', '2001:db8::1');
+    raw.send(OPEN_B);
+    raw.send(encodeKeepalive());
+    expect(a.peer()).toMatchObject({ state: 'Established', address: '2001:db8::2' });
+  });
+
+  it('stops its own attempts when the connection of the peer became the session', async () => {
+    const a = node(A, 65001, { address: B, as: 65002 });
+    await a.speaker.start();
+    wait(100);
+    const raw = rawPeer();
+    raw.send(OPEN_B);
+    raw.send(encodeKeepalive());
+    expect(a.peer()).toMatchObject({ state: 'Established', direction: 'incoming' });
+    const connects = network.connects;
+    wait(60_000);
+    expect(network.connects).toBe(connects);
+  });
+
+  it('reads nothing of what follows the message that ended the session', async () => {
+    const { a, raw } = await established();
+    raw.send(Buffer.concat([OPEN_B, encodeNotification(6, 2), encodeKeepalive()]));
+    expect(a.peer().counters).toMatchObject({ endedByUs: 1, endedByPeer: 0 });
+    expect(a.peer().messages.received).toMatchObject({ open: 2, notification: 0, keepalive: 1 });
   });
 
   it('keeps an established session when the same peer connects again', async () => {

@@ -1,6 +1,7 @@
 // The speaker over real TCP on the loopback: 127.0.0.0/8 gives each speaker an address of its own.
 
 import { connect, createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type BgpPeerOptions, type BgpSpeaker, createBgpSpeaker } from '../../../src/routing/bgp/speaker.ts';
 
@@ -84,6 +85,15 @@ describe('createTcpTransport', () => {
     socket.write(Buffer.alloc(60_000, 0xff));
     await new Promise((done) => socket.on('close', done));
     expect(Buffer.concat(heard).subarray(18).toString('hex')).toBe('030605');
+  });
+
+  const hasIpv6 = Object.values(networkInterfaces()).some((i) => i?.some((a) => a.address === '::1'));
+  it.skipIf(!hasIpv6)('knows an IPv4 peer at a listener for both families (needs IPv6)', async () => {
+    const a = await start('::', 65001, 0, { address: B, as: 65002, passive: true });
+    const port = a.speaker.status().listenPort ?? 0;
+    const b = await start(B, 65002, undefined, { address: '127.0.0.1', as: 65001, port });
+    await until(() => a.status().state === 'Established' && b.status().state === 'Established');
+    expect(a.status().localAddress).toBe('127.0.0.1');
   });
 
   it('says who has the port', async () => {

@@ -193,6 +193,14 @@ describe('decodeUpdate', () => {
     expect(update.faults.map((f) => f.action)).toEqual(['attribute-discard']);
   });
 
+  it('withdraws what an MP_UNREACH_NLRI with wrong flags names, and goes on (RFC 7606 §5.2)', () => {
+    const unreach = attribute(0xc0, 15, '0002 01 20 20010db8');
+    expect(decodeUpdate(updateBody('', unreach, ''), EBGP)).toMatchObject({
+      withdrawn: [nlriOf([0x20010db8, 0, 0, 0], 32)],
+      faults: [{ attribute: 15, action: 'treat-as-withdraw' }],
+    });
+  });
+
   it('ignores internal attributes of an external peer, whatever they hold (RFC 7606 §7.5, §7.9, §7.10)', () => {
     const internal = attribute(0x40, 5, '00') + attribute(0x80, 9, '00') + attribute(0x80, 10, '00');
     const update = decodeUpdate(updateBody('', MANDATORY + internal, PREFIX), EBGP);
