@@ -101,6 +101,19 @@ describe('createPcapFilePort', () => {
     expect(port.nextMs).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it('counts frames that stand after a later one, and hands them over where they stand', () => {
+    const frames = [at(5, 0), at(5, 1), at(4, 9), at(5, 0), at(5, 1), at(7, 0)].map((f, i) => ({
+      ...f,
+      bytes: testFrame(i, 60),
+    }));
+    const { port, batch } = open(frames);
+    expectFrames(
+      drain(port, batch),
+      frames.map((f) => f.bytes),
+    );
+    expect(port.outOfOrder).toBe(2);
+  });
+
   it('takes no more than max and than the batch has room for', () => {
     const { port, batch } = open([1, 2, 3, 4, 5].map((ms) => at(ms, 0)));
     expect(port.rx(batch, 2)).toBe(2);

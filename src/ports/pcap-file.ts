@@ -81,6 +81,8 @@ export interface PcapFilePort extends Port {
   readonly nextMs: number;
   /** ... and nanoseconds within that ms. */
   readonly nextNs: number;
+  /** Frames so far that stand in the capture after a later one; they are handed over where they stand. */
+  readonly outOfOrder: number;
   /** From now on `rx` hands over frames up to this time, and this one included. */
   limit(ms: number, ns: number): void;
 }
@@ -109,6 +111,7 @@ class CapturePort implements PcapFilePort {
   readonly mtu: number;
   readonly stats = createPortStats();
   failure: NearhopError | undefined = undefined;
+  outOfOrder = 0;
 
   readonly #slab: Slab;
   readonly #clock: Clock;
@@ -119,6 +122,8 @@ class CapturePort implements PcapFilePort {
   #used = 0;
   /** Whether the reader stands at a frame that was not handed over yet. */
   #waiting = false;
+  #latestMs = Number.NEGATIVE_INFINITY;
+  #latestNs = 0;
   #limitMs = Number.POSITIVE_INFINITY;
   #limitNs = 0;
   #nextFlushMs: number;
@@ -245,6 +250,7 @@ class CapturePort implements PcapFilePort {
       while (reader.next()) {
         if (reader.len >= reader.wireLen && reader.len <= FRAME_MAX) {
           this.#waiting = true;
+          this.#checkOrder(reader);
           return;
         }
         this.stats.rxTruncated++;
@@ -252,6 +258,15 @@ class CapturePort implements PcapFilePort {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  #checkOrder({ timeMs, timeNs }: CaptureReader): void {
+    if (timeMs < this.#latestMs || (timeMs === this.#latestMs && timeNs < this.#latestNs)) {
+      this.outOfOrder++;
+      return;
+    }
+    this.#latestMs = timeMs;
+    this.#latestNs = timeNs;
   }
 
   #flushIfDue(): void {

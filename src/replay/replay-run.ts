@@ -43,8 +43,6 @@ export interface AppliedEvent {
 /** What a run found besides counters. */
 export interface RunResult {
   readonly applied: readonly AppliedEvent[];
-  /** Frames that stand in their capture after a later one. */
-  readonly outOfOrder: number;
   /** Gaps above ten minutes, through which the clock jumped. */
   readonly gaps: number;
   readonly interrupted: boolean;
@@ -70,7 +68,6 @@ class ReplayRun {
   readonly #clock: VirtualClock;
   readonly #decisions: Decisions;
   readonly #applied: AppliedEvent[] = [];
-  #outOfOrder = 0;
   #gaps = 0;
 
   constructor(
@@ -97,7 +94,7 @@ class ReplayRun {
     }
     const interrupted = signal?.aborted === true;
     if (!interrupted) this.#settle();
-    return { applied: this.#applied, outOfOrder: this.#outOfOrder, gaps: this.#gaps, interrupted };
+    return { applied: this.#applied, gaps: this.#gaps, interrupted };
   }
 
   /** One event, or one run of frames; false when there is nothing left. */
@@ -133,7 +130,6 @@ class ReplayRun {
     const { files, times } = this.#captures;
     const file = files[first];
     const { nextMs, nextNs } = file;
-    if (nextMs + nextNs / 1e6 < this.#clock.nowMs()) this.#outOfOrder++;
     let limitMs = nextMs + Math.floor((nextNs + RUN_NS) / 1e6);
     let limitNs = (nextNs + RUN_NS) % 1e6;
     for (let p = 0; p < files.length; p++) {

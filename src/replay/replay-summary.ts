@@ -133,7 +133,7 @@ function portSummaries({ config, inputs, captures }: SummaryInput): ReplayPort[]
 
 /** What makes the result say less than it seems to. */
 function warningsOf(
-  { config, gateway, result, inputs }: SummaryInput,
+  { config, gateway, captures, result, inputs }: SummaryInput,
   ports: readonly ReplayPort[],
 ): string[] {
   const { totals, reasons } = gateway.plane.shared.counters;
@@ -147,10 +147,12 @@ function warningsOf(
       warnings.push(`${port}: the capture has no packets`);
     }
   }
-  if (result.outOfOrder > 0) {
-    warnings.push(
-      `${result.outOfOrder} times a packet stood after a later one in its capture, and was replayed late`,
-    );
+  for (const { name, outOfOrder } of captures.files) {
+    if (outOfOrder > 0) {
+      warnings.push(
+        `${name}: ${outOfOrder} packets stand after a later one in the capture (reordercap sorts it)`,
+      );
+    }
   }
   if (result.gaps > 0) {
     warnings.push(`${result.gaps} gaps of more than ten minutes: were the captures made at the same time?`);
