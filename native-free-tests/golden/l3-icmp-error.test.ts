@@ -45,6 +45,7 @@ describe('ICMP error', () => {
       }),
     ],
     ['ICMP without a type', ip4({ from: vm1, to: server, via: greenT, protocol: 1 })],
+    ['a packet from class E', udp({ from: withIp(vm1, '240.0.0.1'), to: server, via: greenT })],
     ['a fragment that is not the first', udp({ from: vm1, to: server, via: greenT, flagsFrag: 10 })],
   ])('is never sent about %s (§4.3.2.7)', (_, frame) => {
     const w = l3Site()
@@ -71,6 +72,13 @@ describe('ICMP error', () => {
     expect(w.sent()).toEqual({});
     expect(w.counted()).toEqual({ 'ip4-ttl-expired': 1, 'icmp-error-suppressed': 1, 'ip4-no-route': 1 });
     expect(w.total('originated')).toBe(1);
+  });
+
+  it('is not sent about an echo reply of the gateway that finds no route', () => {
+    const w = l3Site().route('198.51.100.0/24', 'unreachable');
+    w.send({ edge: [icmpEcho({ from: by(far, internet), to: edge })] });
+    expect(w.sent()).toEqual({});
+    expect(w.counted()).toEqual({ 'icmp-echo-answered': 1, 'icmp-error-suppressed': 1, 'ip4-no-route': 1 });
   });
 
   it('whose way has no MAC yet waits as any packet, and fails without another error', () => {

@@ -2,7 +2,11 @@
 
 import { describe, expect, it } from 'vitest';
 import { adjIndex } from '../../src/base/ids.ts';
-import { forgetNeighbor, resolveAdjacency } from '../../src/dataplane/neighbor-resolution.ts';
+import {
+  forgetNeighbor,
+  resolveAdjacency,
+  setPermanentNeighbor,
+} from '../../src/dataplane/neighbor-resolution.ts';
 import { ADJ_REWRITE } from '../../src/tables/adjacency-table.ts';
 import {
   arpProbe,
@@ -97,6 +101,19 @@ describe('resolution on a connected network', () => {
     expect(w.sent()).toEqual({});
   });
 
+  it('what the batch has no room for when the answer comes goes on waiting, and leaves with the next timer', () => {
+    const w = l3Site().send({ vm1: [toLaptop(1), toLaptop(2)] });
+    w.sent();
+    w.originate((ctx) => {
+      while (ctx.batch.count < 2047) ctx.batch.alloc(60);
+      setPermanentNeighbor(ctx, w.iface('lan'), laptop.ip, laptop.mac.hi, laptop.mac.lo);
+    });
+    expect(w.sent()).toEqual(frames({ lan: [atLaptop(1)] }));
+    expect(w.total('queued')).toBe(1);
+    w.wait(200);
+    expect(w.sent()).toEqual(frames({ lan: [atLaptop(2)] }));
+  });
+
   it('256 packets wait in all, whoever they are for', () => {
     const w = l3Site({ ports: { vm1: { slots: 512 }, lan: { slots: 1024 } } });
     const all = Array.from({ length: 250 }, (_, k) =>
@@ -141,6 +158,31 @@ describe('resolution of a next hop and of a VM', () => {
     expect(w.counted()).toMatchObject({ 'arp-learned': 1 });
   });
 
+  it('a local VM whose entry is stale is probed at its port alone', () => {
+    const w = l3Site();
+    w.originate((ctx) => forgetNeighbor(ctx, w.iface('bvi.green'), vm1.ip));
+    const packet = udp({ from: server, to: vm1, via: lan });
+    w.send({ lan: [packet] }).send({ vm1: [arpReply({ from: vm1, to: greenT })] });
+    w.wait(30_200).send({ lan: [packet] });
+    w.sent();
+    w.wait(5300);
+    expect(w.sent()).toEqual(frames({ vm1: [arpRequest({ from: greenT, for: vm1, to: vm1 })] }));
+  });
+
+  it('an unasked reply of a VM to T-MAC: learned when it is for the gateway (RFC 826), otherwise only if known', () => {
+    const vm2 = host('vm2', '02:00:00:00:0a:12', '192.168.10.12');
+    const w = l3Site().vm('green', vm2, 'target', 'vm1');
+    w.send({ vm1: [arpReply({ from: vm2, to: withIp(greenT, '192.168.10.99') })] });
+    expect(w.counted()).toEqual({ 'arp-not-for-us': 1 });
+    expect(state(w, 'bvi.green', vm2.ip)).toBeUndefined();
+    w.send({ vm1: [arpReply({ from: vm2, to: greenT })] });
+    expect(w.counted()).toEqual({ 'arp-learned': 1 });
+    expect(state(w, 'bvi.green', vm2.ip)).toBe('REACHABLE');
+    const elsewhere = withIp(vm2, '10.9.9.9');
+    w.send({ vm1: [arpReply({ from: elsewhere, to: greenT })] });
+    expect(w.counted(), 'not an address of the network').toEqual({ 'arp-not-for-us': 1 });
+  });
+
   it('resolveAdjacency asks before the first packet, which then goes straight through', () => {
     const w = l3Site().route('10.40.0.0/16', { via: '10.20.0.6', out: 'lan' });
     const adj = w.adjacencies.acquire(ADJ_REWRITE, w.iface('lan'), laptop.ip);
@@ -165,6 +207,11 @@ describe('resolution of a next hop and of a VM', () => {
     expect(again).toBe(adj);
     w.send({ lan: [arpReply({ from: laptop, to: lan })] });
     expect(w.adjacencies.resolved[adj]).toBe(0);
+    const next = withIp(withMac(laptop, '02:00:00:00:1a:07'), '10.20.0.7');
+    w.originate((ctx) => resolveAdjacency(ctx, adj)).send({ lan: [arpReply({ from: next, to: lan })] });
+    w.originate((ctx) => forgetNeighbor(ctx, w.iface('lan'), laptop.ip));
+    w.send({ lan: [arpReply({ from: laptop, to: lan })] });
+    expect([w.adjacencies.resolved[adj], w.adjacencies.macLo[adj]]).toEqual([1, next.mac.lo]);
   });
 
   it('forgetNeighbor: the next packet asks again', () => {
@@ -219,8 +266,12 @@ describe('a neighbor in use (RFC 4861 §7.3)', () => {
     w.wait(5300);
     expect(w.sent()).toEqual(frames({ lan: [arpRequest({ from: lan, for: laptop, to: laptop })] }));
     w.send({ lan: [arpReply({ from: laptop, to: lan })] });
-    w.wait(100_000);
+    w.wait(80_000);
+    const row = w.neighbors.find(w.iface('lan'), laptop.ip);
+    expect(w.neighbors.adj[row], 'stale, but kept').toBeGreaterThan(0);
+    w.wait(20_000);
     expect(state(w, 'lan', laptop.ip)).toBe('STALE');
+    expect(w.neighbors.adj[row], 'idle: the row may be given up').toBe(-1);
     w.send({ vm1: [packet] });
     expect(w.sent(), 'no ARP before the packet').toEqual(
       frames({ lan: [udp({ from: by(vm1, lan), to: there, via: laptop, ttl: 63 })] }),

@@ -1,8 +1,9 @@
 // Who is routed where: one case for each routing row of the forwarding rules, and the checks of RFC 1812 around them.
 
 import { describe, expect, it } from 'vitest';
+import { OFFLOAD_CSUM, OFFLOAD_VNET } from '../../src/base/batch.ts';
 import { REASONS } from '../../src/stats/reasons.ts';
-import { ipv4RefreshChecksum } from '../../src/wire/ipv4.ts';
+import { ipv4DecrementTtl, ipv4RefreshChecksum } from '../../src/wire/ipv4.ts';
 import { icmpEcho, ip4, pattern, tcp, udp, withIp } from './frames.ts';
 import { frames } from './harness.ts';
 import {
@@ -323,9 +324,46 @@ describe('ping to the gateway (RFC 1812 §4.3.3.6)', () => {
     w.send({ wan: [icmpEcho({ from: sourceRouter, to: wan })] });
     expect(w.sent()).toEqual({});
     expect(w.counted()).toEqual({ 'ip4-to-host': 1 });
+    w.send({ wan: [icmpEcho({ from: sourceRouter, to: greenT, via: wan })] });
+    expect(Object.keys(w.taken()), 'the address of a network is never the host\u2019s').toEqual(['wan']);
+    w.counted();
     w.send({ vm1: [icmpEcho({ from: vm1, to: wan, via: greenT })] });
     expect(w.sent()).toEqual(
-      frames({ vm1: [icmpEcho({ from: by(wan, greenT), to: vm1, via: vm1, reply: true })] }),
+      frames({ vm1: [icmpEcho({ from: by(wan, greenT), to: vm1, via: vm1, reply: true, id: 2 })] }),
     );
+  });
+
+  it('with a checksum that is left to the hardware: complete in the reply', () => {
+    const w = l3Site({ ports: { vm1: { offload: true } } });
+    const request = icmpEcho({ from: vm1, to: greenT });
+    request.set([0, 0], 36);
+    w.sendOffload('vm1', Uint8Array.of(1, 0, 0, 0, 0, 0, 34, 0, 2, 0), request, OFFLOAD_VNET | OFFLOAD_CSUM);
+    expect(w.sent()).toEqual(frames({ vm1: [icmpEcho({ from: greenT, to: vm1, reply: true })] }));
+  });
+});
+
+describe('an interface without Ethernet', () => {
+  it('needs no neighbor: the packet goes out as it is', () => {
+    const tun = withIp(lan, '10.50.0.1');
+    const w = l3Site({
+      routed: [
+        { name: 'wan', self: wan, address: '172.16.0.2/30' },
+        { name: 'edge', self: edge, address: '203.0.113.2/30' },
+        { name: 'lan', self: lan, address: '10.20.0.1/24' },
+        { name: 'tun', self: tun, address: '10.50.0.1/24' },
+      ],
+      ports: { tun: { l3Only: true } },
+    });
+    w.route('10.60.0.0/16', { via: '10.50.0.9', out: 'tun' });
+    const toConnected = udp({ from: vm1, to: withIp(far, '10.50.0.7'), via: greenT });
+    const toNextHop = udp({ from: vm1, to: withIp(far, '10.60.0.7'), via: greenT });
+    w.send({ vm1: [toConnected, toNextHop] });
+    const bare = [toConnected, toNextHop].map((frame) => {
+      const packet = frame.slice(14);
+      ipv4DecrementTtl(new DataView(packet.buffer), 0);
+      return packet;
+    });
+    expect(w.taken()).toEqual({ tun: bare });
+    expect(w.counted()).toEqual({});
   });
 });

@@ -67,7 +67,6 @@ export function fragmentIpv4(batch: Batch, i: number, mtu: number, out: Uint16Ar
     batch.iface[j] = batch.iface[i];
     batch.outIface[j] = batch.outIface[i];
     batch.l3[j] = l3;
-    batch.adj[j] = batch.adj[i];
     batch.originated[j] = batch.originated[i];
     out[n++] = j;
   }

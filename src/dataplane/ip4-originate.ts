@@ -3,13 +3,12 @@
 
 import { REASON } from '../stats/reasons.ts';
 import { IF_ROUTED, MAX_INTERFACES } from '../tables/interface-table.ts';
-import { ETH_HLEN, ETHERTYPE_IPV4, ethernetEmit, ethernetIsGroup } from '../wire/ethernet.ts';
+import { ETH_HLEN, ETHERTYPE_IPV4, ethernetEmit } from '../wire/ethernet.ts';
 import { ICMP4_ERROR_MAX, ICMP4_HLEN, icmp4EmitError, icmp4IsError, icmp4Type } from '../wire/icmpv4.ts';
 import {
   IPPROTO_ICMP,
   IPV4_HLEN,
   IPV4_OFFSET_MASK,
-  ipv4Dst,
   ipv4Emit,
   ipv4FlagsFrag,
   ipv4HeaderLen,
@@ -113,17 +112,18 @@ export class Ip4Origin {
   }
 }
 
-/** RFC 1812 §4.3.2.7: never about an ICMP error, a later fragment, a group or broadcast packet, or what the gateway made. */
+/**
+ * RFC 1812 §4.3.2.7: never about an ICMP error, a later fragment, or a packet from class E; and never about what the gateway
+ * made itself. Group addresses of either layer and the other bad sources end before a packet gets here (ethernet-input,
+ * ip4-input).
+ */
 function mayCauseError(ctx: Context, i: number): boolean {
   const { batch } = ctx;
-  if (batch.originated[i] !== 0) return false;
   const { view } = batch;
   const ip = batch.off[i] + batch.l3[i];
-  if (batch.l3[i] >= ETH_HLEN && ethernetIsGroup(view, batch.off[i])) return false;
+  if (batch.originated[i] !== 0) return false;
   if ((ipv4FlagsFrag(view, ip) & IPV4_OFFSET_MASK) !== 0) return false;
-  if (ipv4Dst(view, ip) >>> 28 === 0xe || ipv4Dst(view, ip) === 0xffffffff) return false;
-  const src = ipv4Src(view, ip) >>> 24;
-  if (src === 0 || src === 127 || src >= 224) return false;
+  if (ipv4Src(view, ip) >>> 28 === 0xf) return false;
   if (ipv4Protocol(view, ip) !== IPPROTO_ICMP) return true;
   const hlen = ipv4HeaderLen(view, ip);
   return ipv4TotalLen(view, ip) > hlen && !icmp4IsError(icmp4Type(view, ip + hlen));

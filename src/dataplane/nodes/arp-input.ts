@@ -65,7 +65,8 @@ function routed(ctx: Context, i: number, at: number, op: number): void {
   }
   const onLink = spa !== 0 && ((spa ^ ip) & interfaces.mask[iface]) === 0;
   // RFC 826: add only when the message is for us; beside the host's stack only what we asked for ourselves is known
-  const learned = learn(ctx, i, iface, at, op, forUs && onLink && !toHost);
+  const solicited = op === ARP_REPLY && forUs;
+  const learned = learn(ctx, i, iface, at, forUs && onLink && !toHost, solicited);
   if (op === ARP_REQUEST && forUs) {
     if (!toHost) arpReply(ctx, iface, ip, i, at);
     ctx.drop(i, toHost ? REASON['arp-left-to-host'] : REASON['arp-answered']);
@@ -82,16 +83,24 @@ function bridged(ctx: Context, i: number, at: number, op: number): void {
   const spa = arpSenderIp(view, at);
   const onLink = spa !== 0 && ((spa ^ networks.subnet[network]) & networks.mask[network]) === 0;
   const forUs = arpTargetIp(view, at) === networks.gatewayIp[network];
-  const learned = onLink && bvi !== 0xffff && learn(ctx, i, bvi, at, op, forUs);
+  const solicited = op === ARP_REPLY && forUs;
+  const learned = onLink && learn(ctx, i, bvi, at, forUs, solicited);
   ctx.drop(i, learned ? REASON['arp-learned'] : REASON['arp-not-for-us']);
 }
 
-function learn(ctx: Context, i: number, iface: number, at: number, op: number, create: boolean): boolean {
+function learn(
+  ctx: Context,
+  i: number,
+  iface: number,
+  at: number,
+  create: boolean,
+  solicited: boolean,
+): boolean {
   const { view } = ctx.batch;
   const spa = arpSenderIp(view, at);
   const hi = arpSenderMacHi(view, at);
   const lo = arpSenderMacLo(view, at);
-  return spa !== 0 && neighborHeard(ctx, i, iface, spa, hi, lo, create, op === ARP_REPLY);
+  return spa !== 0 && neighborHeard(ctx, i, iface, spa, hi, lo, create, solicited);
 }
 
 function tellConflict(ctx: Context, iface: number, at: number): void {

@@ -13,14 +13,7 @@ import { ipv4DecrementTtl, ipv4IsDf } from '../../wire/ipv4.ts';
 import { FRAGMENT_NO_ROOM, fragmentIpv4, MAX_FRAGMENTS } from '../fragment.ts';
 import { type Context, type GraphNode, NODE } from '../graph.ts';
 import { type Ip4Origin, icmpError } from '../ip4-originate.ts';
-import {
-  completeChecksum,
-  emitSegment,
-  moveVnetHeader,
-  planSegments,
-  SegmentPlan,
-  wireL3Len,
-} from '../offload.ts';
+import { completeChecksum, emitSegment, planSegments, SegmentPlan, wireL3Len } from '../offload.ts';
 import { RULE } from '../rules.ts';
 import { ENTRY_REWRITE, MADE_FRAGMENT } from '../trace.ts';
 
@@ -58,13 +51,6 @@ export function createIp4Rewrite(origin: Ip4Origin): GraphNode {
 function rewrite(ctx: Context, i: number, adj: number, out: number): void {
   const { batch } = ctx;
   const { adjacencies, interfaces, neighbors } = ctx.tables;
-  const delta = batch.l3[i] - ETH_HLEN;
-  if (delta !== 0) {
-    moveVnetHeader(batch, i, batch.off[i], delta);
-    batch.off[i] += delta;
-    batch.len[i] -= delta;
-    batch.l3[i] = ETH_HLEN;
-  }
   const off = batch.off[i];
   // RFC 1812 §5.3.1: forwarding takes one from the TTL; what starts here is not forwarded
   if (batch.originated[i] === 0) ipv4DecrementTtl(batch.view, off + ETH_HLEN);
@@ -117,7 +103,6 @@ function cutSegments(ctx: Context, i: number, out: number, mtu: number): void {
       ctx.drop(i, REASON['no-buffer']);
       return;
     }
-    batch.adj[j] = batch.adj[i];
     if (batch.len[j] - ETH_HLEN <= mtu) sendPiece(ctx, j, i, out);
     else {
       ctx.counters.totals[TOTAL.replicated]++;
