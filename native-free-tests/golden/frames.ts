@@ -14,6 +14,7 @@ import {
   ETHERTYPE_IPV6,
   ETHERTYPE_RARP,
   ethernetEmit,
+  ethernetSetDst,
   ethernetType,
 } from '../../src/wire/ethernet.ts';
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_HLEN, ipv4Emit } from '../../src/wire/ipv4.ts';
@@ -295,6 +296,13 @@ export function tagged(frame: Uint8Array, tci: number): Uint8Array {
   u8.set(frame, 4);
   dot1qPush(u8, viewOf(u8), 4, tci);
   return u8;
+}
+
+/** The frame with another Ethernet destination. */
+export function readdressed(frame: Uint8Array, to: Host): Uint8Array {
+  const copy = frame.slice();
+  ethernetSetDst(viewOf(copy), 0, to.mac.hi, to.mac.lo);
+  return copy;
 }
 
 /** The frame without the padding behind its ARP message or IPv4 packet: two frames that differ in it say the same. */
