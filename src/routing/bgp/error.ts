@@ -8,7 +8,6 @@ export const ERR_UPDATE = 3;
 export const ERR_HOLD_TIMER = 4;
 export const ERR_FSM = 5;
 export const ERR_CEASE = 6;
-export const ERR_ROUTE_REFRESH = 7;
 export const ERR_SEND_HOLD_TIMER = 8;
 
 // Subcodes of ERR_CEASE, RFC 4486 §4.
