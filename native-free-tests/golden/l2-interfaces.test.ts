@@ -1,7 +1,21 @@
 // The bridge's interfaces: the MTU of the extension, VLANs, frames that are none, and what is counted.
 
 import { describe, expect, it } from 'vitest';
-import { broadcast, group, host, icmpEcho, ip6, pattern, TCP_SYN, tagged, tcp, tcp6, udp } from './frames.ts';
+import {
+  broadcast,
+  ethernet,
+  group,
+  host,
+  icmpEcho,
+  ip6,
+  pattern,
+  TCP_SYN,
+  tagged,
+  tcp,
+  tcp6,
+  udp,
+  unpadded,
+} from './frames.ts';
 import { frames, type World, world } from './harness.ts';
 import { GREEN, router, S, server, site, T, vm1, vm2, vm3, vm9, wan } from './site.ts';
 
@@ -207,5 +221,33 @@ describe('interface counters', () => {
     expect(w.counted()).toEqual({ 'tx-failed': 1, 'tx-oversize': 1 });
     expect(w.ifaceCounter('vm2', 'txDrops')).toBe(1);
     expect(w.ifaceCounter('vm3', 'txDrops')).toBe(1);
+  });
+});
+
+describe('a port without Ethernet', () => {
+  const rawWorld = (): World => {
+    const w = world({
+      networks: [{ name: 'green', subnet: GREEN, target: T, source: S, members: ['vm1'], extension: 'ext' }],
+      routed: [{ name: 'raw', self: wan, address: '172.16.0.2/30' }],
+      ports: { raw: { l3Only: true } },
+    });
+    return w.vm('green', vm1, 'target', 'vm1').route('0.0.0.0/0', { via: '172.16.0.1', out: 'raw' });
+  };
+  const packet = udp({ from: vm1, to: server, via: T, ttl: 9 });
+
+  it('gets the bare packet', () => {
+    const w = rawWorld()
+      .neighbor('raw', router)
+      .send({ vm1: [packet] });
+    const bare = w.taken()['raw']?.[0];
+    expect(bare).toEqual(unpadded(udp({ from: vm1, to: server, ttl: 8 })).slice(14));
+  });
+
+  it('carries nothing but IP', () => {
+    const w = site({}, { vm2: { l3Only: true } }).send({
+      vm1: [ethernet({ from: vm1, to: vm2, type: 0x88b5 })],
+    });
+    expect(w.taken()).toEqual({});
+    expect(w.counted()).toEqual({ 'port-unsuitable': 1 });
   });
 });
