@@ -205,11 +205,8 @@ describe('resolution of a next hop and of a VM', () => {
     expect(w.adjacencies.acquire(ADJ_REWRITE, w.iface('wan'), sourceRouter.ip)).not.toBe(adj);
     const again = w.adjacencies.acquire(ADJ_REWRITE, w.iface('lan'), laptop.ip + 1);
     expect(again).toBe(adj);
-    w.send({ lan: [arpReply({ from: laptop, to: lan })] });
-    expect(w.adjacencies.resolved[adj]).toBe(0);
     const next = withIp(withMac(laptop, '02:00:00:00:1a:07'), '10.20.0.7');
     w.originate((ctx) => resolveAdjacency(ctx, adj)).send({ lan: [arpReply({ from: next, to: lan })] });
-    w.originate((ctx) => forgetNeighbor(ctx, w.iface('lan'), laptop.ip));
     w.send({ lan: [arpReply({ from: laptop, to: lan })] });
     expect([w.adjacencies.resolved[adj], w.adjacencies.macLo[adj]]).toEqual([1, next.mac.lo]);
   });
@@ -276,6 +273,21 @@ describe('a neighbor in use (RFC 4861 §7.3)', () => {
     expect(w.sent(), 'no ARP before the packet').toEqual(
       frames({ lan: [udp({ from: by(vm1, lan), to: there, via: laptop, ttl: 63 })] }),
     );
+  });
+
+  it('of a rewrite adjacency that is gone: the adjacency has no MAC any more', () => {
+    const w = l3Site().route('10.40.0.0/16', { via: '10.20.0.6', out: 'lan' });
+    const packet = udp({ from: vm1, to: withIp(laptop, '10.40.0.1'), via: greenT });
+    const adj = w.adjacencies.acquire(ADJ_REWRITE, w.iface('lan'), laptop.ip);
+    w.send({ vm1: [packet] }).send({ lan: [arpReply({ from: laptop, to: lan })] });
+    expect(w.adjacencies.resolved[adj]).toBe(1);
+    w.wait(30_200)
+      .send({ vm1: [packet] })
+      .wait(8500);
+    expect(w.adjacencies.resolved[adj]).toBe(0);
+    w.counted();
+    w.send({ vm1: [packet] });
+    expect(w.counted()).toEqual({ 'neighbor-queued': 1 });
   });
 
   it('with another MAC: followed at once, counted and told', () => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Batch } from '../../src/base/batch.ts';
 import { Slab } from '../../src/base/slab.ts';
 import {
   NEIGHBOR_ACT_FAIL,
@@ -142,6 +143,19 @@ describe('NeighborTable rows', () => {
     expect(t.add(1, IP + 5, 30_000), 'an adjacency follows the only stale one').toBe(-1);
     t.adj[rows[0]] = -1;
     expect(t.add(1, IP + 5, 30_000)).toBe(rows[0]);
+  });
+
+  it('a failed neighbor whose packets are not dealt with yet keeps its row', () => {
+    const slab = new Slab(32 << 20);
+    const batch = new Batch(slab);
+    const t = new NeighborTable({ slab, capacity: 1 });
+    const row = t.add(1, IP, 0);
+    t.queue.put(row, batch, batch.alloc(60), -1);
+    for (const ms of [1000, 2000, 3000]) t.advance(row, ms);
+    expect(t.state[row]).toBe(NEIGHBOR_FAILED);
+    expect(t.add(1, IP + 1, 3000)).toBe(-1);
+    t.queue.take(row, batch);
+    expect(t.add(1, IP + 1, 3000)).toBe(row);
   });
 
   it('finds exactly what a Map holds after any sequence of additions and removals', () => {

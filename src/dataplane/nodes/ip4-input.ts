@@ -68,8 +68,7 @@ function martianDestination(ctx: Context, iface: number, dst: number): boolean {
   const top = dst >>> 24;
   if (top === 0 || top === 127) return true;
   if (dst >>> 16 !== LINK_LOCAL) return false;
-  const mask = subnetMask(ctx, iface);
-  return mask === 0 || ((dst ^ subnetAddress(ctx, iface)) & mask) !== 0;
+  return ((dst ^ subnetAddress(ctx, iface)) & subnetMask(ctx, iface)) !== 0;
 }
 
 /** False in subnets without a broadcast address: /31, /32, and interfaces without an address. */

@@ -75,7 +75,7 @@ function resolve(ctx: Context, i: number): void {
     return;
   }
   if (batch.trace[i] >= 0) ctx.trace.entry(batch, i, ENTRY_NEIGHBOR, row, iface, ip);
-  if (!glean && neighbors.adj[row] !== adj) adjacencyTie(ctx, adj, row);
+  if (!glean) adjacencyTie(ctx, adj, row);
   if (!neighbors.usable(row)) {
     neighborHold(ctx, i, row);
     return;
