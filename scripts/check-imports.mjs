@@ -32,6 +32,7 @@ const FLOOR = {
 
 /** Edges between brothers that are wanted, each with its reason. */
 const BROTHERS = {
+  'cli → lab': 'the command line starts labs',
   'dataplane → ports/port.ts':
     'the Port contract, types only: nodes send to ports without knowing their kind',
   'cli → replay': 'a command runs what it is named after',

@@ -22,12 +22,12 @@ const PACKAGES = {
     { name: 'iproute2', probe: '/usr/sbin/tc', why: 'namespaces, links and bridges of the lab' },
     { name: 'iputils-ping', probe: '/usr/bin/ping', why: "the lab's hosts ping" },
     { name: 'frr', probe: '/usr/lib/frr/bgpd', why: "the lab's source router" },
+    { name: 'tcpdump', probe: '/usr/bin/tcpdump', why: "counts packets on the lab's links" },
     { name: 'iperf3', probe: '/usr/bin/iperf3', why: "the lab's TCP and UDP flows" },
   ],
   test: [
     { name: 'bird2', probe: '/usr/sbin/bird', why: 'a BGP peer of the tests' },
     { name: 'gobgpd', probe: '/usr/bin/gobgpd', why: 'a BGP peer of the tests' },
-    { name: 'tcpdump', probe: '/usr/bin/tcpdump', why: 'reads the captures that the tests write' },
     { name: 'tshark', probe: '/usr/bin/tshark', why: 'reads the captures that the tests write' },
     { name: 'ethtool', probe: '/usr/sbin/ethtool', why: 'the tests look at offloads' },
     { name: 'socat', probe: '/usr/bin/socat', why: 'the tests send files' },

@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { NearhopError } from '../base/errors.ts';
 import { VERSION } from '../base/version.ts';
 import { registerCheck } from './commands/check.ts';
+import { registerLab } from './commands/lab.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerRun } from './commands/run.ts';
 import { registerSchema } from './commands/schema.ts';
@@ -32,6 +33,7 @@ const COMMANDS: readonly Register[] = [
   registerShow,
   registerVm,
   registerTrace,
+  registerLab,
 ];
 
 /** Runs one command line (without node and script) and returns the exit code. Throws for bugs only. */

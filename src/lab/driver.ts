@@ -76,6 +76,8 @@ export interface LabDriver {
   vms(): Promise<readonly VmView[]>;
   /** Count of a reason at the gateway (`asymmetric-inbound`, …). */
   reasonCount(reason: string): Promise<number>;
+  /** Lets time pass: real time, or the simulator's. */
+  wait(ms: number): Promise<void>;
   /** Takes everything down; idempotent. */
   down(): Promise<void>;
 }
