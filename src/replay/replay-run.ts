@@ -19,6 +19,9 @@ import type { ReplayEvent } from './replay-events.ts';
  * a round; a live gateway under load reads its clock as seldom.
  */
 const RUN_NS = 100_000;
+/** After so long without a frame nothing is asked any more, and ageing needs the timers only every COARSE_MS. */
+const QUIET_MS = 60_000;
+const COARSE_MS = 100;
 /** After a gap of this length all timers of the data plane have run out, and the clock may jump. */
 const GAP_MS = 600_000;
 /** Time after the last frame in which waiting packets may still go out or be given up, ms. */
@@ -154,6 +157,7 @@ class ReplayRun {
     times?.begin(nextMs, nextNs);
     file.limit(limitMs, limitNs);
     this.#dataplane.drain(first);
+    this.#gateway.plane.shared.counters.totals[TOTAL.rounds]++;
     this.#decisions.ended(this.#dataplane.context.batch);
     file.limit(-1, 0);
   }
@@ -171,18 +175,17 @@ class ReplayRun {
     const from = this.#clock.nowMs();
     const jumps = ms - from > GAP_MS;
     const until = jumps ? from + GAP_MS : ms;
-    for (let due = this.#nextDueMs(); due <= until; due = this.#nextDueMs()) {
+    for (;;) {
+      const now = this.#clock.nowMs();
+      const tickMs = Math.max(this.#dataplane.nextTickMs, now - from > QUIET_MS ? now + COARSE_MS : 0);
+      const due = Math.min(tickMs, this.#heldMs());
+      if (due > until) break;
       this.#clock.advanceTo(due);
       this.#tend();
     }
     this.#clock.advanceTo(ms);
-    if (!jumps) return;
-    this.#gaps++;
-    this.#tend();
-  }
-
-  #nextDueMs(): number {
-    return Math.min(this.#dataplane.nextTickMs, this.#heldMs());
+    if (jumps) this.#gaps++;
+    if (this.#dataplane.nextTickMs <= ms) this.#tend();
   }
 
   /** When the next frame that faults hold back is due. */
@@ -217,7 +220,7 @@ class ReplayRun {
     const { totals } = this.#gateway.plane.shared.counters;
     const endMs = this.#clock.nowMs() + SETTLE_MS;
     while (totals[TOTAL.queued] > 0 || this.#heldMs() < Number.POSITIVE_INFINITY) {
-      const due = this.#nextDueMs();
+      const due = Math.min(this.#dataplane.nextTickMs, this.#heldMs());
       if (due > endMs) return;
       this.#passTime(due);
     }
