@@ -139,6 +139,7 @@ describeRoot('af-packet', [], () => {
     expect(port.tx(batch, idx, 4)).toBe(2);
     expect(await outside.collect(2)).toEqual([testFrame(0, 64), testFrame(2, 64)]);
     expect(port.stats.txDropped).toBe(2);
+    expect([...idx]).toEqual([0, 3, 1, 2]); // what was sent stands first
   });
 
   test('tx sends GSO frames by a device without TSO, in segments', async () => {

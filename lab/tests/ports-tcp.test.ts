@@ -97,25 +97,31 @@ describeRoot('TCP through', ['iperf3', 'socat', '/dev/net/tun'], () => {
     await bothWays('10.0.0.1', '10.0.0.2', 'af-packet ↔ tap');
   });
 
-  test("af-packet ↔ vxlan, whose other end is a kernel's vxlan device", async () => {
-    // b is the remote site: its eth0 carries the tunnel, its vx0 is a host of the segment
-    const dev = net.deviceName('u');
-    const [outer, remote] = [`198.18.${process.pid & 0xff}.1`, `198.18.${process.pid & 0xff}.2`];
-    net.veth({ ns: b, dev: 'eth0', ip: `${remote}/30` }, { dev, ip: `${outer}/30` });
-    net.exec(b, `ip link add vx0 type vxlan id 77 local ${remote} remote ${outer} dstport 4789 dev eth0`);
-    net.exec(b, 'ip link set vx0 up && ip addr add 10.0.0.2/24 dev vx0');
-    // 77 is the VNI; the host of the segment at this side has the tunnel's MTU, as the gateway would tell it
-    const u32 = (text: string): number => text.split('.').reduce((sum, n) => sum * 256 + Number(n), 0);
-    const vxlan = keep(
-      createVxlanPort(
-        { id: portId(0), name: 'vx', vni: 77, local: u32(outer), remotes: [u32(remote)] },
-        slab,
-      ),
-    );
-    expect(vxlan.mtu).toBe(1450);
-    const port = afPacket(a, '10.0.0.1/24');
-    net.exec(a, 'ip link set eth0 mtu 1450');
-    repeater = startRepeater(slab, port, vxlan);
-    await bothWays('10.0.0.1', '10.0.0.2', 'af-packet ↔ vxlan');
-  });
+  test.each(['udpcsum', 'noudpcsum'])(
+    "af-packet ↔ vxlan, whose other end is a kernel's vxlan device with %s",
+    async (sums) => {
+      // b is the remote site: its eth0 carries the tunnel, its vx0 is a host of the segment
+      const dev = net.deviceName('u');
+      const [outer, remote] = [`198.18.${process.pid & 0xff}.1`, `198.18.${process.pid & 0xff}.2`];
+      net.veth({ ns: b, dev: 'eth0', ip: `${remote}/30` }, { dev, ip: `${outer}/30` });
+      net.exec(
+        b,
+        `ip link add vx0 type vxlan id 77 local ${remote} remote ${outer} dstport 4789 dev eth0 ${sums}`,
+      );
+      net.exec(b, 'ip link set vx0 up && ip addr add 10.0.0.2/24 dev vx0');
+      // 77 is the VNI; the host of the segment at this side has the tunnel's MTU, as the gateway would tell it
+      const u32 = (text: string): number => text.split('.').reduce((sum, n) => sum * 256 + Number(n), 0);
+      const vxlan = keep(
+        createVxlanPort(
+          { id: portId(0), name: 'vx', vni: 77, local: u32(outer), remotes: [u32(remote)] },
+          slab,
+        ),
+      );
+      expect(vxlan.mtu).toBe(1450);
+      const port = afPacket(a, '10.0.0.1/24');
+      net.exec(a, 'ip link set eth0 mtu 1450');
+      repeater = startRepeater(slab, port, vxlan);
+      await bothWays('10.0.0.1', '10.0.0.2', `af-packet ↔ vxlan, ${sums}`);
+    },
+  );
 });

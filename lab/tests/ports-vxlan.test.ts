@@ -179,6 +179,60 @@ describeRoot('vxlan', [], () => {
     expect(await three.take(1)).toEqual([frame(3, 0x22, 0x11)]);
   });
 
+  test('tx keeps order, lengths and contents of runs of equal frames, whatever stands between them', async () => {
+    const two = await endpoint(2);
+    const p = port([2]);
+    const lengths = [
+      ...Array.from({ length: 100 }, () => 1000), // longer than one message
+      ...[900, 900, 60, 60, 1400, 1399, 1400, 61],
+      ...Array.from({ length: 70 }, () => 1464), // more bytes than one message holds
+      ...[9000, 9000, 100],
+    ];
+    const sent = lengths.map((len, i) => testFrame(i, len));
+    batch.reset();
+    const idx = Uint16Array.from(sent, (bytes) => {
+      const slot = batch.alloc(bytes.length);
+      batch.u8.set(bytes, batch.off[slot]);
+      return slot;
+    });
+    expect(p.tx(batch, idx, idx.length)).toBe(sent.length);
+    expect(await two.take(sent.length)).toEqual(sent);
+    expect(p.stats.txPackets).toBe(sent.length);
+    expect(p.stats.txBytes).toBe(lengths.reduce((sum, len) => sum + len, 0));
+  });
+
+  test('tx mixes floods and runs, and moves frames that are refused behind those that were sent', async () => {
+    const [two, three] = [await endpoint(2), await endpoint(3)];
+    const p = createVxlanPort(
+      {
+        id: portId(0),
+        name: 'p',
+        vni: VNI,
+        local: loopback(1),
+        remotes: [loopback(2), loopback(3), 0xfffffff0], // to the last one there is no way
+        udpPort: UDP_PORT,
+      },
+      slab,
+    );
+    ends.push(p);
+    await two.send(frame(0, 0xff, 0x22));
+    expect(receive(p)).toHaveLength(1);
+    batch.reset();
+    const sent = [0x22, 0x22, 0xff, 0x22, 0x44, 0x22].map((dst, i) => frame(i, dst, 0x11));
+    sent.splice(3, 0, new Uint8Array(65_530).fill(2)); // longer than a datagram
+    const idx = Uint16Array.from(sent, (bytes) => {
+      const slot = batch.alloc(bytes.length);
+      batch.u8.set(bytes, batch.off[slot]);
+      return slot;
+    });
+    expect(p.tx(batch, idx, 7)).toBe(6);
+    expect([...idx]).toEqual([0, 1, 2, 4, 5, 6, 3]);
+    expect(p.stats.txDropped).toBe(1);
+    const at = (k: number): Uint8Array => sent[k];
+    expect(await two.take(6)).toEqual([0, 1, 2, 4, 5, 6].map(at));
+    expect(await three.take(2)).toEqual([2, 5].map(at));
+  });
+
   test('a remote without a route does not stop the others', async () => {
     const two = await endpoint(2);
     const p = createVxlanPort(

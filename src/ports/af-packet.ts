@@ -41,6 +41,7 @@ import {
   tpVlanTpid,
 } from './packet-ring.ts';
 import { createPortStats, type Port } from './port.ts';
+import { SentPrefix } from './sent-prefix.ts';
 import { check } from './system-error.ts';
 
 const AF_PACKET = 17;
@@ -111,6 +112,9 @@ class AfPacketPort implements Port {
   /** Device index that the socket is bound to; 0 while the device is away. */
   #ifIndex = 0;
   #bypass = true;
+  /** Whether the system takes nothing at all for the rest of this `tx`. */
+  #stopped = false;
+  readonly #prefix = new SentPrefix();
   #closed = false;
   /** Slots from #tail on (#held of them) are handed out; #head is where the kernel writes next. */
   #head = 0;
@@ -223,40 +227,34 @@ class AfPacketPort implements Port {
   }
 
   tx(batch: Batch, idx: Uint16Array, n: number): number {
-    let sent = 0;
-    for (let first = 0; first < n; first += TX_CHUNK) {
+    this.#prefix.start();
+    this.#stopped = this.#ifIndex === 0;
+    for (let first = 0; first < n && !this.#stopped; first += TX_CHUNK) {
       const count = Math.min(TX_CHUNK, n - first);
-      for (let k = 0; k < count; k++) {
-        const i = idx[first + k];
+      for (let m = 0; m < count; m++) {
+        const i = idx[first + m];
         const off = batch.off[i];
         if ((batch.offload[i] & OFFLOAD_VNET) === 0) vnetClear(batch.view, off);
-        this.#messages.set(k, 0, this.#slabAddress + off - VNET_LEN, batch.len[i] + VNET_LEN);
+        this.#messages.set(m, 0, this.#slabAddress + off - VNET_LEN, batch.len[i] + VNET_LEN);
       }
-      const taken = this.#send(batch, idx, first, count);
-      sent += taken;
-      if (taken < count && this.#stopped) break;
+      this.#send(batch, idx, first, count);
     }
+    const sent = this.#prefix.end(idx);
     this.stats.txDropped += n - sent;
     return sent;
   }
 
-  /** Whether the last `#send` ended because the system takes nothing at all now. */
-  #stopped = false;
-
-  /** Sends the `count` prepared messages, which are packets idx[first...]; returns how many the system took. */
-  #send(batch: Batch, idx: Uint16Array, first: number, count: number): number {
-    let sent = 0;
+  /** Sends the `count` prepared messages, which are packets idx[first...]. */
+  #send(batch: Batch, idx: Uint16Array, first: number, count: number): void {
     let at = 0;
-    this.#stopped = this.#ifIndex === 0;
     while (at < count && !this.#stopped) {
       const result = this.#messages.send(this.pollFd, at, count);
       if (result > 0) {
-        for (let k = at; k < at + result; k++) {
+        for (const end = at + result; at < end; at++) {
           this.stats.txPackets++;
-          this.stats.txBytes += batch.len[idx[first + k]];
+          this.stats.txBytes += batch.len[idx[first + at]];
+          this.#prefix.took(idx, first + at);
         }
-        at += result;
-        sent += result;
       } else if (
         result === -ERRNO.ENOBUFS &&
         this.#bypass &&
@@ -266,12 +264,12 @@ class AfPacketPort implements Port {
         this.#bypass = false;
         this.#setInt(SOL_PACKET, PACKET_QDISC_BYPASS, 0, 'use the queueing discipline');
       } else if (result === -ERRNO.EINVAL || result === -ERRNO.EMSGSIZE) {
-        at++; // this frame alone is at fault (its virtio header, its size); the others go on
+        // this frame alone is at fault (its virtio header, its size); the others go on
+        this.#prefix.refused(idx, first + at++);
       } else if (result !== -ERRNO.EINTR) {
         this.#stopped = true; // ENOBUFS, EAGAIN: queue full. ENETDOWN, ENXIO: device down or away
       }
     }
-    return sent;
   }
 
   close(): void {

@@ -66,8 +66,9 @@ export interface Port {
   /** Gives back the places of all frames that `rx` has handed out. */
   rxRelease(): void;
   /**
-   * Sends packets `idx[0..n-1]` in order and returns how many the system took, always a prefix count; the rest is counted
-   * in `stats.txDropped` and by the caller as `tx-failed`. Must not change the frames' bytes, except the HEADROOM.
+   * Sends packets `idx[0..n-1]` in order and returns how many the system took: those are the first ones of `idx` then, since
+   * a frame that is refused for its own sake (its size, its virtio header) is moved behind those that were sent. The rest is
+   * counted in `stats.txDropped` and by the caller as `tx-failed`. Must not change the frames' bytes, except the HEADROOM.
    */
   tx(batch: Batch, idx: Uint16Array, n: number): number;
   /** True when no frame can come any more (end of a capture). */

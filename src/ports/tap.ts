@@ -20,6 +20,7 @@ import {
 import { ERRNO, loadNative, type Native } from './native.ts';
 import { IFNAMSIZ, IFREQ_LEN, NetDevice, writeIfName } from './net-device.ts';
 import { createPortStats, type Port } from './port.ts';
+import { SentPrefix } from './sent-prefix.ts';
 import { check } from './system-error.ts';
 
 const O_RDWR = 2;
@@ -83,6 +84,7 @@ class TapPort implements Port {
   readonly #regionEnd: number;
   /** Where the next frame's headroom starts. */
   #top: number;
+  readonly #prefix = new SentPrefix();
   #closed = false;
   #nextCheckMs = 0;
 
@@ -146,20 +148,21 @@ class TapPort implements Port {
   }
 
   tx(batch: Batch, idx: Uint16Array, n: number): number {
-    let sent = 0;
+    this.#prefix.start();
     for (let k = 0; k < n; k++) {
       const i = idx[k];
       const off = batch.off[i];
       if ((batch.offload[i] & OFFLOAD_VNET) === 0) vnetClear(batch.view, off);
       const wrote = this.#write(off, batch.len[i]);
       if (wrote > 0) {
-        sent++;
         this.stats.txPackets++;
         this.stats.txBytes += batch.len[i];
-      } else if (wrote !== -ERRNO.EINVAL) {
-        break; // EAGAIN: no memory now. EIO: the device is down. EBADFD: it is gone
-      }
+        this.#prefix.took(idx, k);
+      } else if (wrote === -ERRNO.EINVAL) {
+        this.#prefix.refused(idx, k); // this frame alone is at fault; the others go on
+      } else break; // EAGAIN: no memory now. EIO: the device is down. EBADFD: it is gone
     }
+    const sent = this.#prefix.end(idx);
     this.stats.txDropped += n - sent;
     return sent;
   }

@@ -3,7 +3,7 @@
 //
 // In: recvmmsg takes datagrams into slots of the slab; flags, VNI and sender are checked, the inner source MAC is learned to
 // be behind that sender, and the inner frame is handed on where it lies. Out: a frame to a known MAC goes to its endpoint,
-// any other one to all (head-end replication); header and frame leave as two pieces, so the frame is not touched.
+// any other one to all (head-end replication), see vxlan-sender.ts.
 
 import type { Batch } from '../base/batch.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -11,29 +11,22 @@ import { NearhopError } from '../base/errors.ts';
 import type { PortId } from '../base/ids.ts';
 import { FRAME_MAX, HEADROOM, type Slab } from '../base/slab.ts';
 import { Fdb } from '../tables/fdb.ts';
-import {
-  ETH_HLEN,
-  ethernetDstHi,
-  ethernetDstLo,
-  ethernetIsGroup,
-  ethernetSrcHi,
-  ethernetSrcLo,
-} from '../wire/ethernet.ts';
-import {
-  VXLAN_HLEN,
-  VXLAN_OVERHEAD4,
-  VXLAN_VNI_MAX,
-  vxlanCheck,
-  vxlanEmit,
-  vxlanVni,
-} from '../wire/vxlan.ts';
+import { ETH_HLEN, ethernetSrcHi, ethernetSrcLo } from '../wire/ethernet.ts';
+import { VXLAN_HLEN, VXLAN_OVERHEAD4, VXLAN_VNI_MAX, vxlanCheck, vxlanVni } from '../wire/vxlan.ts';
 import { MessageVector } from './message-vector.ts';
-import { ERRNO, loadNative, type Native, type NativeMemory } from './native.ts';
+import { loadNative, type Native, type NativeMemory } from './native.ts';
 import { SOCK_CLOEXEC } from './net-device.ts';
 import { markPartialChecksum } from './partial-checksum.ts';
 import { createPortStats, type Port } from './port.ts';
 import { check } from './system-error.ts';
-import { closeVxlanSocket, openVxlanSocket, SOCKADDR_IN_LEN, writeSockaddrIn } from './vxlan-socket.ts';
+import { VxlanSender } from './vxlan-sender.ts';
+import {
+  closeVxlanSocket,
+  openVxlanSocket,
+  SOCKADDR_ADDRESS_AT,
+  SOCKADDR_IN_LEN,
+  writeSockaddrIn,
+} from './vxlan-socket.ts';
 
 const AF_INET = 2;
 const SOCK_DGRAM = 2;
@@ -47,8 +40,6 @@ const IP_MTU = 14;
 const RX_SLOTS = 128;
 /** An odd number of cache lines, so that the slots' first bytes spread over the cache. */
 const SLOT_BYTES = (((HEADROOM + FRAME_MAX + 63) >>> 6) | 1) << 6;
-const TX_CHUNK = 256;
-const SOCKADDR_ADDRESS_AT = 4;
 /** MACs that are remembered to be behind a remote; a frame to any other goes to all of them. */
 const LEARNED_MAX = 4096;
 const CHECK_MS = 1000;
@@ -104,14 +95,7 @@ class VxlanPort implements Port {
   /** Slots in use since the last release, and those of them that hold a frame of a batch. */
   #used = 0;
   #given = 0;
-  readonly #messages: MessageVector;
-  readonly #header: NativeMemory;
-  /** Position in `idx` of the packet that a prepared message belongs to. */
-  readonly #packetOf = new Int32Array(TX_CHUNK);
-  #prepared = 0;
-  #sent = 0;
-  #lastSent = -1;
-  #stopped = false;
+  readonly #sender: VxlanSender;
   #drops = 0;
   #nextCheckMs = 0;
   #closed = false;
@@ -147,14 +131,17 @@ class VxlanPort implements Port {
       const at = this.#slots + i * SLOT_BYTES + HEADROOM - VXLAN_HLEN;
       this.#received.set(i, 0, this.#slabAddress + at, FRAME_MAX + VXLAN_HLEN);
     }
-    this.#header = native.alloc(VXLAN_HLEN);
-    vxlanEmit(this.#header.view, 0, vni);
-    this.#messages = new MessageVector(native, TX_CHUNK, 2, true);
-    for (let i = 0; i < TX_CHUNK; i++) {
-      writeSockaddrIn(this.#messages.names, i * SOCKADDR_IN_LEN, 0, this.#udpPort);
-      this.#messages.set(i, 0, this.#header.address, VXLAN_HLEN);
-    }
     this.pollFd = openVxlanSocket(options.local, this.#udpPort, vni, `VXLAN port '${options.name}'`);
+    this.#sender = new VxlanSender(
+      native,
+      this.pollFd,
+      vni,
+      this.#remotes,
+      this.#udpPort,
+      this.#learned,
+      this.#slabAddress,
+      this.stats,
+    );
     this.#probeFd = check(native.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'open a socket for the MTU');
     this.mtu = options.mtu ?? this.#routeMtu();
   }
@@ -220,57 +207,7 @@ class VxlanPort implements Port {
   }
 
   tx(batch: Batch, idx: Uint16Array, n: number): number {
-    this.#sent = 0;
-    this.#lastSent = -1;
-    this.#stopped = false;
-    this.#prepared = 0;
-    const all = this.#remotes.length;
-    for (let k = 0; k < n && !this.#stopped; k++) {
-      const off = batch.off[idx[k]];
-      let remote = all === 1 ? 0 : -1;
-      if (all > 1 && batch.len[idx[k]] >= ETH_HLEN && !ethernetIsGroup(batch.view, off)) {
-        const row = this.#learned.find(0, ethernetDstHi(batch.view, off), ethernetDstLo(batch.view, off));
-        if (row >= 0) remote = this.#learned.iface[row];
-      }
-      if (remote >= 0) this.#prepare(batch, idx, k, remote);
-      else for (let r = 0; r < all; r++) this.#prepare(batch, idx, k, r);
-    }
-    this.#flush(batch, idx);
-    this.stats.txDropped += n - this.#sent;
-    return this.#sent;
-  }
-
-  #prepare(batch: Batch, idx: Uint16Array, k: number, remote: number): void {
-    if (this.#prepared === TX_CHUNK) this.#flush(batch, idx);
-    const m = this.#prepared++;
-    const i = idx[k];
-    this.#packetOf[m] = k;
-    this.#messages.names.setUint32(m * SOCKADDR_IN_LEN + SOCKADDR_ADDRESS_AT, this.#remotes[remote]);
-    this.#messages.set(m, 1, this.#slabAddress + batch.off[i], batch.len[i]);
-  }
-
-  /** Sends what is prepared. A packet counts as sent when one of its copies was taken. */
-  #flush(batch: Batch, idx: Uint16Array): void {
-    let at = 0;
-    while (at < this.#prepared && !this.#stopped) {
-      const result = this.#messages.send(this.pollFd, at, this.#prepared);
-      if (result > 0) {
-        for (let m = at; m < at + result; m++) {
-          const k = this.#packetOf[m];
-          if (k === this.#lastSent) continue;
-          this.#lastSent = k;
-          this.#sent++;
-          this.stats.txPackets++;
-          this.stats.txBytes += batch.len[idx[k]];
-        }
-        at += result;
-      } else if (result === -ERRNO.ENOBUFS || result === -ERRNO.EAGAIN) {
-        this.#stopped = true;
-      } else if (result !== -ERRNO.EINTR) {
-        at++; // no route to this remote, or too long for it: the others go on
-      }
-    }
-    this.#prepared = 0;
+    return this.#sender.tx(batch, idx, n, this.mtu);
   }
 
   close(): void {
