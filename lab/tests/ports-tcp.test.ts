@@ -80,7 +80,6 @@ describeRoot('TCP through', ['iperf3', 'socat', '/dev/net/tun'], () => {
       ports.map(() => [0, 0]),
     );
     console.info(`${name}: ${rates.map((rate) => rate.toFixed(2)).join(' and ')} Gbit/s`);
-    for (const port of ports) console.info(port.name, JSON.stringify(port.stats));
   };
 
   test('af-packet ↔ af-packet', async () => {
