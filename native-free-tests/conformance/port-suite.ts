@@ -240,13 +240,13 @@ export function portSuite(
       });
 
       it('keeps HEADROOM bytes free in front of each frame, in every batch', async () => {
-        const fed = frames(40, 90);
+        const fed = frames(40, 1514);
         await subject.feed(fed);
         const scribble = (slots: number[]): void => {
           for (const slot of slots) batch.u8.fill(0xee, batch.off[slot] - HEADROOM, batch.off[slot]);
         };
         expectFrames(await rxAll(20, 10, scribble), fed.slice(0, 20));
-        const more = frames(40, 90, 100);
+        const more = frames(40, 1514, 100);
         await subject.feed(more);
         expectFrames(await rxAll(60, 10, scribble), [...fed.slice(20), ...more]);
       });
@@ -265,6 +265,16 @@ export function portSuite(
         port.rxRelease();
         await subject.feed(frames(2, 80, 70));
         expectFrames(await rxAll(2), frames(2, 80, 70));
+      });
+
+      it('never writes over a frame that is not released, however many arrive', async () => {
+        const held = frames(4, 80);
+        await subject.feed(held);
+        const slots: number[] = [];
+        const end = Date.now() + WAIT_MS;
+        while (slots.length < 4 && Date.now() <= end) slots.push(...(await rxSome(4 - slots.length)));
+        for (let round = 0; round < 6; round++) await subject.feed(frames(100, 80, 1000 + round * 100));
+        expectFrames(slots.map(bytesOf), held);
       });
 
       it('lets a frame be rewritten in place', async () => {
