@@ -13,6 +13,11 @@ const common = {
 // constants across ES modules cost the packet path about half of its speed (ARCHITECTURE.md). The command is split, so that
 // `nearhop show` loads only what it needs.
 export default defineConfig([
-  { ...common, entry: { 'dataplane-worker': 'src/gateway/worker.ts' }, outputOptions: { codeSplitting: false }, clean: false },
+  {
+    ...common,
+    entry: { 'dataplane-worker': 'src/gateway/worker.ts' },
+    outputOptions: { codeSplitting: false },
+    clean: false,
+  },
   { ...common, entry: { main: 'src/main.ts' }, clean: false },
 ]);

@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import type { Rib } from '../control/rib.ts';
 import { IBGP_DISTANCE, type RibRoute } from '../control/rib-route.ts';
 import type { BgpLog } from '../routing/bgp/environment.ts';
-import { type BgpRoute, compareBgpRoutes } from '../routing/bgp/route.ts';
+import { type BgpRoute, compareBgpPreference } from '../routing/bgp/route.ts';
 import { type BgpSpeaker, createBgpSpeaker } from '../routing/bgp/speaker.ts';
 import type { EventLog } from './event-log.ts';
 
@@ -15,9 +15,9 @@ export interface Announcer {
   withdraw(prefix: number, len: number): void;
 }
 
-/** The RIB's comparison of two routes that BGP peers gave. */
+/** The RIB's comparison of two routes that BGP peers gave; 0 lets both share the traffic. */
 export const compareRibBgp = (a: RibRoute, b: RibRoute): number =>
-  compareBgpRoutes(a.attributes as BgpRoute, b.attributes as BgpRoute);
+  compareBgpPreference(a.attributes as BgpRoute, b.attributes as BgpRoute);
 
 /** Announces what the config redistributes, as it becomes best, and takes it back when it no longer is. */
 export function redistribute(rib: Rib, sources: readonly string[], announcer: Announcer): void {

@@ -2,12 +2,15 @@
 // message, or is applied at once where the data plane runs in the same thread.
 
 import type { DataplaneEvent } from '../dataplane/events.ts';
-import type { HostRingShared } from '../ports/host-ring.ts';
+import type { FaultPort } from '../ports/fault.ts';
+import type { HostRingPort, HostRingShared } from '../ports/host-ring.ts';
 import type { Port } from '../ports/port.ts';
 
 export type DataplaneCommand =
   /** Resolve this adjacency's next hop now, before the first packet needs it. */
   | { readonly op: 'resolve'; readonly adj: number }
+  /** Forget a neighbor on an interface: its VM is gone, or has another gateway now. */
+  | { readonly op: 'forget-neighbor'; readonly iface: number; readonly ip: number }
   | {
       readonly op: 'announce-vm';
       readonly network: number;
@@ -48,14 +51,17 @@ export interface PortFacts {
   readonly hostRing: HostRingShared | undefined;
 }
 
-export const portFacts = (port: Port): PortFacts => ({
-  macHi: port.macHi,
-  macLo: port.macLo,
-  mtu: port.mtu,
-  offload: port.offload,
-  l3Only: port.l3Only,
-  hostRing: 'shared' in port ? (port.shared as HostRingShared) : undefined,
-});
+export function portFacts(port: Port): PortFacts {
+  const inner = 'inner' in port ? (port as FaultPort).inner : port;
+  return {
+    macHi: port.macHi,
+    macLo: port.macLo,
+    mtu: port.mtu,
+    offload: port.offload,
+    l3Only: port.l3Only,
+    hostRing: 'shared' in inner ? (inner as HostRingPort).shared : undefined,
+  };
+}
 
 /** Words of the control buffer, shared by main and the worker. */
 export const CONTROL = { stop: 0, commands: 1 } as const;

@@ -151,8 +151,9 @@ export class ControlPlane {
       }) as const;
     return {
       injectRoute: (network, ip) => this.rib.add(vmRoute(network, ip)),
-      withdrawRoute: (_network, ip) => {
+      withdrawRoute: (network, ip) => {
         this.rib.remove('mobility', ip, 32);
+        this.#send({ op: 'forget-neighbor', iface: this.networks.bvi[network], ip });
       },
       announceVm: (network, macHi, macLo, at) => this.#send({ op: 'announce-vm', network, macHi, macLo, at }),
       announceGateway: (network, macHi, macLo, ip) =>

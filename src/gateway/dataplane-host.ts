@@ -1,13 +1,13 @@
 // One data plane over shared tables, wherever it runs: in its worker, or in main for replay and the in-process lab.
 
 import type { Clock } from '../base/clock.ts';
-import { adjIndex } from '../base/ids.ts';
+import { adjIndex, ifIndex } from '../base/ids.ts';
 import type { Slab } from '../base/slab.ts';
 import type { Config } from '../config/config.ts';
 import { announceGateway, announceVm } from '../dataplane/announce.ts';
 import { type DataplaneEvent, EventSink } from '../dataplane/events.ts';
 import { Dataplane } from '../dataplane/graph.ts';
-import { resolveAdjacency } from '../dataplane/neighbor-resolution.ts';
+import { forgetNeighbor, resolveAdjacency } from '../dataplane/neighbor-resolution.ts';
 import { createNodes } from '../dataplane/nodes.ts';
 import { Trace } from '../dataplane/trace.ts';
 import type { Port } from '../ports/port.ts';
@@ -66,6 +66,9 @@ export function createDataplaneHost(options: DataplaneHostOptions): DataplaneHos
       switch (command.op) {
         case 'resolve':
           resolveAdjacency(ctx, adjIndex(command.adj));
+          break;
+        case 'forget-neighbor':
+          forgetNeighbor(ctx, ifIndex(command.iface), command.ip);
           break;
         case 'announce-vm':
           announceVm(ctx, command.network, command.macHi, command.macLo, command.at);

@@ -6,13 +6,7 @@ import { type PortId, portId } from '../base/ids.ts';
 import type { Slab } from '../base/slab.ts';
 import type { PortConfig } from '../config/config.ts';
 import type { Port } from '../ports/port.ts';
-
-/** Makes up a MAC for a port without a device: locally administered, from its name, so that it is the same every time. */
-export function madeMac(name: string): { hi: number; lo: number } {
-  let hash = 0x811c9dc5; // FNV-1a
-  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193) >>> 0;
-  return { hi: 0x024e, lo: hash };
-}
+import { madeMac } from './made-mac.ts';
 
 /** Opens all ports in the order of the config; when one fails, those that are open are closed again. */
 export async function openPorts(configs: readonly PortConfig[], slab: Slab, clock: Clock): Promise<Port[]> {

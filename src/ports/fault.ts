@@ -40,6 +40,8 @@ export interface FaultCounts {
 }
 
 export interface FaultPort extends Port {
+  /** The port that is wrapped. */
+  readonly inner: Port;
   readonly faults: { readonly rx: Readonly<FaultCounts>; readonly tx: Readonly<FaultCounts> };
 }
 
@@ -159,7 +161,7 @@ export function createFaultPort(inner: Port, settings: FaultSettings, clock: Clo
 
 class Faulty implements FaultPort {
   readonly faults: { readonly rx: FaultCounts; readonly tx: FaultCounts };
-  readonly #inner: Port;
+  readonly inner: Port;
   readonly #clock: Clock;
   readonly #in: Lane;
   readonly #out: Lane;
@@ -179,7 +181,7 @@ class Faulty implements FaultPort {
     const lost = (): void => {
       inner.stats.faultLost++;
     };
-    this.#inner = inner;
+    this.inner = inner;
     this.#clock = clock;
     this.#in = new Lane(all, all.seed, slab, lost);
     this.#out = new Lane(all, all.seed ^ 0x9e3779b9, slab, lost);
@@ -193,43 +195,43 @@ class Faulty implements FaultPort {
   }
 
   get id(): Port['id'] {
-    return this.#inner.id;
+    return this.inner.id;
   }
   get name(): string {
-    return this.#inner.name;
+    return this.inner.name;
   }
   get kind(): PortKind {
-    return this.#inner.kind;
+    return this.inner.kind;
   }
   get macHi(): number {
-    return this.#inner.macHi;
+    return this.inner.macHi;
   }
   get macLo(): number {
-    return this.#inner.macLo;
+    return this.inner.macLo;
   }
   get mtu(): number {
-    return this.#inner.mtu;
+    return this.inner.mtu;
   }
   get offload(): boolean {
-    return this.#inner.offload;
+    return this.inner.offload;
   }
   get l3Only(): boolean {
-    return this.#inner.l3Only;
+    return this.inner.l3Only;
   }
   get pollFd(): number {
-    return this.#inner.pollFd;
+    return this.inner.pollFd;
   }
   get stats(): Port['stats'] {
-    return this.#inner.stats;
+    return this.inner.stats;
   }
   get failure(): Port['failure'] {
-    return this.#inner.failure;
+    return this.inner.failure;
   }
   get ended(): boolean {
-    return this.#inner.ended === true && this.nextDueMs === Number.POSITIVE_INFINITY;
+    return this.inner.ended === true && this.nextDueMs === Number.POSITIVE_INFINITY;
   }
   get nextDueMs(): number {
-    return Math.min(this.#in.dueMs, this.#out.dueMs, this.#inner.nextDueMs ?? Number.POSITIVE_INFINITY);
+    return Math.min(this.#in.dueMs, this.#out.dueMs, this.inner.nextDueMs ?? Number.POSITIVE_INFINITY);
   }
 
   rx(batch: Batch, max: number): number {
@@ -249,7 +251,7 @@ class Faulty implements FaultPort {
   #receive(batch: Batch, max: number, now: number): number {
     const lane = this.#in;
     const first = batch.count;
-    const got = this.#inner.rx(batch, max);
+    const got = this.inner.rx(batch, max);
     let kept = first;
     for (let i = first; i < first + got; i++) {
       const off = batch.off[i];
@@ -268,7 +270,7 @@ class Faulty implements FaultPort {
 
   rxRelease(): void {
     this.#in.release();
-    this.#inner.rxRelease();
+    this.inner.rxRelease();
   }
 
   tx(batch: Batch, idx: Uint16Array, n: number): number {
@@ -285,7 +287,7 @@ class Faulty implements FaultPort {
       this.#send[m] = this.#slot[k];
       this.#origin[m++] = k;
     }
-    const sent = this.#inner.tx(out, this.#send, m);
+    const sent = this.inner.tx(out, this.#send, m);
     const taken = sent < m ? this.#origin[sent] : n;
     // The inner port has counted what it refused; the frames behind the first of those are refused by us.
     this.stats.txDropped += n - taken - (m - sent);
@@ -322,12 +324,12 @@ class Faulty implements FaultPort {
     while (lane.dueMs <= now) {
       this.#batch.reset();
       const n = lane.emit(this.#batch, this.#all.length, this.id, now);
-      this.#inner.tx(this.#batch, this.#all, n);
+      this.inner.tx(this.#batch, this.#all, n);
       lane.release();
     }
   }
 
   close(): void {
-    this.#inner.close();
+    this.inner.close();
   }
 }

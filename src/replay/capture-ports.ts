@@ -11,7 +11,7 @@ import { portId } from '../base/ids.ts';
 import type { Slab } from '../base/slab.ts';
 import type { Config } from '../config/config.ts';
 import { suggest } from '../config/nearest.ts';
-import { madeMac } from '../gateway/open-ports.ts';
+import { madeMac } from '../gateway/made-mac.ts';
 import { createFaultPort } from '../ports/fault.ts';
 import { createPcapFilePort, type PcapFilePort, RoundTimes } from '../ports/pcap-file.ts';
 import type { Port } from '../ports/port.ts';
