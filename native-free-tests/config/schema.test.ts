@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -55,5 +56,10 @@ describe('configJsonSchema', () => {
     };
     walk(configJsonSchema() as Node, '');
     expect(bare).toEqual([]);
+  });
+
+  it('is what lab/nearhop.schema.json holds, which the configs of the labs name (`nearhop schema` writes it)', () => {
+    const shipped = new URL('../../lab/nearhop.schema.json', import.meta.url);
+    expect(JSON.parse(readFileSync(shipped, 'utf8'))).toEqual(configJsonSchema());
   });
 });
