@@ -156,6 +156,7 @@ async function startWorker(
     worker.on('message', (message: WorkerMessage) => {
       if (message.kind === 'event') plane.onEvent(message.event);
       else if (message.kind === 'failed') {
+        clearTimeout(timer);
         reject(new NearhopError(message.code, message.message, message.hint ? { hint: message.hint } : {}));
       } else {
         clearTimeout(timer);
