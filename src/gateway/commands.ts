@@ -38,6 +38,8 @@ export type WorkerMessage =
       readonly neighbors: SharedArrayBuffer;
     }
   | { readonly kind: 'event'; readonly event: DataplaneEvent }
+  /** A port has stopped for good: a broken capture, a full disk. */
+  | { readonly kind: 'port-failed'; readonly port: string; readonly message: string }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly hint: string };
 
 /** What is known of a port once it is open. */

@@ -155,7 +155,11 @@ async function startWorker(
     }, START_TIMEOUT_MS + longestWaitMs(config));
     worker.on('message', (message: WorkerMessage) => {
       if (message.kind === 'event') plane.onEvent(message.event);
-      else if (message.kind === 'failed') {
+      else if (message.kind === 'port-failed') {
+        const text = `port ${message.port} has stopped: ${message.message}`;
+        plane.events.add({ kind: 'port-failed', source: 'gateway', text });
+        options.log?.warn({ port: message.port }, text);
+      } else if (message.kind === 'failed') {
         clearTimeout(timer);
         reject(new NearhopError(message.code, message.message, message.hint ? { hint: message.hint } : {}));
       } else {

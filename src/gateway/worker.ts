@@ -67,22 +67,40 @@ function run(data: WorkerData, host: DataplaneHost, ports: readonly Port[]): voi
   );
   let empty = 0;
   let boardMs = 0;
+  const failed = new Set<Port>();
   while (Atomics.load(control, CONTROL.stop) === 0) {
     if (Atomics.exchange(control, CONTROL.commands, 0) !== 0) applyAll(data.commands, host);
     if (dataplane.round() > 0) {
       empty = 0;
     } else if (++empty >= SPIN_ROUNDS) {
-      const ready = poller.wait(dataplane.nextTickMs - systemClock.nowMs());
+      const ready = poller.wait(nextDueMs(dataplane.nextTickMs, ports) - systemClock.nowMs());
       // Only a packet is worth spinning for: the timers alone would keep it awake.
       empty = ready > 0 ? 0 : SPIN_ROUNDS;
     }
     if (dataplane.context.nowMs >= boardMs) {
       boardMs = dataplane.context.nowMs + BOARD_MS;
       board.publish(ports);
+      tellFailures(ports, failed);
     }
   }
   board.publish(ports);
   poller.close();
+}
+
+/** When something is due though no frame arrives: the timers, or frames that a port holds back. */
+function nextDueMs(tickMs: number, ports: readonly Port[]): number {
+  let due = tickMs;
+  for (let p = 0; p < ports.length; p++) due = Math.min(due, ports[p].nextDueMs ?? due);
+  return due;
+}
+
+/** Tells main of each port that has stopped for good, once. */
+function tellFailures(ports: readonly Port[], failed: Set<Port>): void {
+  for (const port of ports) {
+    if (port.failure === undefined || failed.has(port)) continue;
+    failed.add(port);
+    tell({ kind: 'port-failed', port: port.name, message: port.failure.message });
+  }
 }
 
 function applyAll(commands: MessagePort, host: DataplaneHost): void {
