@@ -46,7 +46,12 @@ function vitestTier(name) {
     const report = JSON.parse(readFileSync(file, 'utf8'));
     passed = report.numPassedTests;
     failed = report.numFailedTests;
-    skipped = report.numPendingTests + report.numTodoTests;
+    const all = report.testResults.flatMap((/** @type {any} */ f) => f.assertionResults);
+    // A part of the port suite that a port does not have (one that only sends has no rx) is no skipped test.
+    skipped = all.filter(
+      (/** @type {any} */ t) =>
+        !['passed', 'failed'].includes(t.status) && !t.title.endsWith('[if it applies]'),
+    ).length;
     // A file that cannot be loaded fails without a test of its own.
     failed += report.testResults.filter(
       (/** @type {any} */ f) => f.status === 'failed' && f.assertionResults.length === 0,

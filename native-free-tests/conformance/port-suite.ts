@@ -41,11 +41,11 @@ export function portSuite(
       expect(() => bench.port.close()).not.toThrow();
     });
 
-    describe.skipIf(noRx !== undefined)(noRx === undefined ? 'rx' : `rx (${noRx})`, () => rxSuite(bench));
-    describe.skipIf(noTx !== undefined)(noTx === undefined ? 'tx' : `tx (${noTx})`, () => txSuite(bench));
+    if (noRx === undefined) describe('rx', () => rxSuite(bench));
+    if (noTx === undefined) describe('tx', () => txSuite(bench));
 
-    it.skipIf(noRx !== undefined || noTx !== undefined)(
-      'sends a received frame from where it lies',
+    it.runIf(noRx === undefined && noTx === undefined)(
+      'sends a received frame from where it lies [if it applies]',
       async () => {
         const { port, batch, subject } = bench;
         const fed = bench.frames(30, 300);

@@ -61,7 +61,7 @@ export function txSuite(bench: PortBench): void {
     expect(bench.port.stats.txDropped).toBe(before.txDropped);
   });
 
-  it('returns the prefix that was taken and counts the rest', async (test) => {
+  it('returns the prefix that was taken and counts the rest [if it applies]', async (test) => {
     if (bench.subject.choke === undefined)
       return test.skip('the outside of this port cannot be made to refuse');
     await bench.subject.choke();
@@ -74,7 +74,7 @@ export function txSuite(bench: PortBench): void {
     expectFrames(await bench.collectOurs(taken), list.slice(0, taken).map(bench.outside));
   });
 
-  it('sends an offloaded frame with its virtio header', async (test) => {
+  it('sends an offloaded frame with its virtio header [if it applies]', async (test) => {
     if (!bench.port.offload || bench.subject.collectOffload === undefined) {
       return test.skip('the port takes no offloaded bench.frames, or nothing outside shows them');
     }
