@@ -1,9 +1,11 @@
 // The inventory of VMs, and what a move does. For every move the order matters and stands here once:
 //
-//   to the target gateway   side = target in the data plane, then the /32 into the RIB, then a GARP of T to the VM
-//   away from it            withdraw the /32, then side = source, then the VM's own announcement
+//   to the target gateway   side = target in the data plane, then the VM's own announcement if it moved, then the /32 into
+//                           the RIB, then a GARP of T to the VM
+//   away from it            withdraw the /32, then side = source, then the VM's own announcement if it moved
 //
-// so that no frame of a local VM ever meets a gateway that is not yet, or no longer, its own (S18, S19).
+// so that no frame of a local VM ever meets a gateway that is not yet, or no longer, its own (S18, S19). The announcement
+// makes the FDB forget the old place: what the gateway sends to the VM after it must not be sent to the site that it left.
 
 import { NearhopError } from '../base/errors.ts';
 import { type NetworkId, networkId } from '../base/ids.ts';
@@ -113,8 +115,7 @@ export class VmInventory {
     if (next === vm.state) return vm;
     const moved = (vm.state === 'AT_SOURCE') !== (next === 'AT_SOURCE');
     if (moved) vm.seq++;
-    this.#enter(vm, next);
-    if (moved) this.#actions.announceVm(vm.network, vm.macHi, vm.macLo, vmLocation(vm));
+    this.#enter(vm, next, moved);
     return vm;
   }
 
@@ -163,13 +164,15 @@ export class VmInventory {
     return vm;
   }
 
-  #enter(vm: Vm, state: VmState): void {
+  /** Brings the VM into `state`; `moved` when it runs at the other site now. */
+  #enter(vm: Vm, state: VmState, moved = false): void {
     const wasLocal = vmIsLocal(vm);
     if (wasLocal && state !== 'LOCAL' && state !== 'LOCAL_PENDING') this.#leaveTarget(vm);
     vm.state = state;
     const local = vmIsLocal(vm);
     const side = local ? SIDE_TARGET : SIDE_SOURCE;
     this.#table.set(vm.network, vm.macHi, vm.macLo, side, vm.addresses[0] ?? 0);
+    if (moved) this.#actions.announceVm(vm.network, vm.macHi, vm.macLo, vmLocation(vm));
     if (!local || wasLocal) return;
     for (const ip of vm.addresses) this.#actions.injectRoute(vm.network, ip);
     vm.route = 'injected';
