@@ -131,8 +131,6 @@ const ROWS = {
   'neighbor-changed': note('RFC 4861', 'a neighbor answered with another MAC than before'),
   // IPv6
   'ip6-not-routed': drop('I', 'IPv6 to the gateway: bridged networks pass it, routing it is not supported'),
-  'nd-gateway-filtered': drop('S15', 'neighbor discovery about the gateway, which stays on its side'),
-  'ra-filtered': drop('I', 'router advertisement, which stays on its side'),
   // egress
   'tx-failed': drop('I', 'the port could not send: its queue was full or the system refused'),
   'tx-oversize': drop('I', "frame larger than the egress port's MTU"),
@@ -141,7 +139,6 @@ const ROWS = {
     "frame whose virtio header asks for a checksum or a cut that does not fit the frame's own headers",
   ),
   'port-unsuitable': drop('I', 'the egress port carries no frames of this kind'),
-  'fault-lost': drop('I', "lost on purpose by the port's fault settings"),
 } as const satisfies Record<string, ReasonRow>;
 
 export type ReasonName = keyof typeof ROWS;
