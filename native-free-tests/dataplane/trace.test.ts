@@ -38,7 +38,7 @@ describe('Trace', () => {
     reader.start(2);
     expect(trace.active).toBe(true);
     const slots = [packet(batch), packet(batch), packet(batch)];
-    for (const i of slots) trace.consider(batch, i, 0);
+    for (const i of slots) trace.consider(batch, i);
     expect(slots.map((i) => batch.trace[i] >= 0)).toEqual([true, true, false]);
     expect(trace.active).toBe(false);
     expect(reader.committed, 'nothing is handed out before the round ends').toBe(0);
@@ -50,7 +50,7 @@ describe('Trace', () => {
     const { batch, trace, reader } = setUp();
     trace.start(1);
     const i = packet(batch, 300, 0x5a);
-    trace.consider(batch, i, 0);
+    trace.consider(batch, i);
     batch.u8.fill(0, batch.off[i], batch.off[i] + 300);
     trace.commit();
     const row = reader.read(1)!;
@@ -62,7 +62,7 @@ describe('Trace', () => {
     const { batch, trace, reader } = setUp();
     trace.start(1);
     const i = packet(batch);
-    trace.consider(batch, i, 0);
+    trace.consider(batch, i);
     for (let k = 0; k < TRACE_STEPS + 5; k++) trace.note(batch, i, 1, k);
     trace.commit();
     const row = reader.read(1)!;
@@ -75,7 +75,7 @@ describe('Trace', () => {
     trace.start(10_000);
     for (let k = 0; k <= TRACE_ROWS; k++) {
       batch.reset();
-      trace.consider(batch, packet(batch), 0);
+      trace.consider(batch, packet(batch));
     }
     trace.commit();
     expect(reader.read(1)).toBeNull();
@@ -87,7 +87,7 @@ describe('Trace', () => {
     const { batch, trace, reader } = setUp();
     trace.start(1);
     const i = packet(batch);
-    trace.consider(batch, i, 0);
+    trace.consider(batch, i);
     const id = trace.idOf(batch, i);
     batch.reset();
     const j = packet(batch);
@@ -104,7 +104,7 @@ describe('formatTrace', () => {
     trace.start(1);
     const i = packet(batch);
     batch.port[i] = 4;
-    trace.consider(batch, i, 0);
+    trace.consider(batch, i);
     trace.step(batch, i, -1, NODE['ethernet-input']);
     trace.step(batch, i, NODE['ethernet-input'], NODE['ip4-lookup']);
     trace.entry(batch, i, 1, 5, 2, 0xc0a80a0b);

@@ -5,7 +5,7 @@
 import type { Batch } from '../base/batch.ts';
 import { TOTAL } from '../stats/counters.ts';
 import { IF_BVI } from '../tables/interface-table.ts';
-import { ARP_REPLY, ARP_REQUEST, arpEmit } from '../wire/arp.ts';
+import { ARP_REPLY, ARP_REQUEST, arpEmit, arpSenderIp, arpSenderMacHi, arpSenderMacLo } from '../wire/arp.ts';
 import {
   ETH_ZLEN,
   ETHERTYPE_ARP,
@@ -53,9 +53,9 @@ export function arpRequest(
 /** Answers the request in slot `cause` (its ARP message at `at`), in the second walk: `ip` is at the MAC of `iface`. */
 export function arpReply(ctx: Context, iface: number, ip: number, cause: number, at: number): void {
   const { view } = ctx.batch;
-  const hi = view.getUint16(at + 8);
-  const lo = view.getUint32(at + 10);
-  const i = arpPacket(ctx, iface, hi, lo, ARP_REPLY, ip, hi, lo, view.getUint32(at + 14));
+  const hi = arpSenderMacHi(view, at);
+  const lo = arpSenderMacLo(view, at);
+  const i = arpPacket(ctx, iface, hi, lo, ARP_REPLY, ip, hi, lo, arpSenderIp(view, at));
   if (i < 0) return;
   if (ctx.batch.trace[cause] >= 0) ctx.trace.made(ctx.batch, i, cause, MADE_ARP);
   ctx.originate(NODE['interface-output'], i);

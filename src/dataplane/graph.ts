@@ -246,7 +246,7 @@ export class Dataplane {
     const ctx = this.context;
     ctx.nowMs = this.#clock.nowMs();
     this.#counters.totals[TOTAL.received] += n;
-    if (ctx.trace.active) for (let i = 0; i < n; i++) ctx.trace.consider(this.#batch, i, ctx.nowMs);
+    if (ctx.trace.active) for (let i = 0; i < n; i++) ctx.trace.consider(this.#batch, i);
     for (let i = 0; i < n; i++) ctx.push(0, i);
     this.#carry();
     p.rxRelease();

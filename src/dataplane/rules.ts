@@ -32,7 +32,7 @@ const ROWS = {
   },
   transit: { claim: 'RFC 1812 §5.2.1', text: 'between two routed interfaces' },
   'to-gateway': { claim: 'RFC 1812 §5.2.3', text: 'for an address of the gateway itself' },
-  'made-by-gateway': { claim: 'RFC 1812 §4.3', text: 'made by the gateway because of the traced packet' },
+  'made-by-gateway': { claim: 'RFC 1812 §4.3', text: 'made by the gateway because of another packet' },
 } as const satisfies Record<string, RuleRow>;
 
 export type RuleName = keyof typeof ROWS;

@@ -105,7 +105,7 @@ export class Trace {
   }
 
   /** Opens a row for slot `i` when the filter matches and the count is not used up. */
-  consider(batch: Batch, i: number, _nowMs: number): void {
+  consider(batch: Batch, i: number): void {
     if (!traceFilterMatches(this.filter, batch, i)) return;
     const left = this.#control[REMAINING];
     if (left === 0) return;
