@@ -13,16 +13,11 @@ import { registerShow } from './commands/show.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTrace } from './commands/trace.ts';
 import { registerVm } from './commands/vm.ts';
+import type { Context } from './context.ts';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, exitCodeOf, type Io, Output, UsageError } from './output.ts';
 
-/** What every command gets: where to write, and where to leave the exit code. */
-export interface Context {
-  readonly io: Io;
-  exitCode: number;
-}
-
 /** Adds one command to the program. */
-export type Register = (program: Command, context: Context) => void;
+type Register = (program: Command, context: Context) => void;
 
 const COMMANDS: readonly Register[] = [
   registerRun,

@@ -1,7 +1,7 @@
 // `nearhop check`: everything that is wrong with a config file, without starting anything.
 
 import type { Command } from 'commander';
-import type { Context } from '../cli.ts';
+import type { Context } from '../context.ts';
 import { outputOf, withJson } from './common.ts';
 import { loadOrReport, problemRow } from './config-file.ts';
 

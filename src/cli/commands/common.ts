@@ -5,7 +5,7 @@ import { NearhopError } from '../../base/errors.ts';
 import type { Params, RequestName } from '../../gateway/api.ts';
 import { type Answer, type AskOptions, ask } from '../../gateway/control-client.ts';
 import { defaultSocketPath, gatewayNames } from '../../gateway/socket-path.ts';
-import type { Context } from '../cli.ts';
+import type { Context } from '../context.ts';
 import { Output, UsageError } from '../output.ts';
 
 export interface CommonOptions {

@@ -2,7 +2,7 @@
 
 import type { loadConfig } from '../../config/parse.ts';
 import type { ConfigProblem } from '../../config/problem.ts';
-import type { Context } from '../cli.ts';
+import type { Context } from '../context.ts';
 import { exitCodeOf, type Output } from '../output.ts';
 
 export type LoadedConfig = ReturnType<typeof loadConfig>;

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { LabStatusRow } from '../../lab/lab.ts';
-import type { Context } from '../cli.ts';
+import type { Context } from '../context.ts';
 import { EXIT_FAILED } from '../output.ts';
 import { outputOf, withJson } from './common.ts';
 import { interruptible } from './interrupt.ts';

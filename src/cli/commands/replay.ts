@@ -2,7 +2,7 @@
 
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ReplayInput } from '../../replay/capture-ports.ts';
-import type { Context } from '../cli.ts';
+import type { Context } from '../context.ts';
 import { formatReplay } from '../show-replay.ts';
 import { outputOf, withJson } from './common.ts';
 import { loadOrReport } from './config-file.ts';

@@ -3,7 +3,7 @@
 import { type Command, Option } from 'commander';
 import { NearhopError } from '../../base/errors.ts';
 import { defaultSocketPath } from '../../gateway/socket-path.ts';
-import type { Context } from '../cli.ts';
+import type { Context } from '../context.ts';
 import type { LogLevel } from '../log.ts';
 import { EXIT_FAILED } from '../output.ts';
 import { outputOf, withJson } from './common.ts';

@@ -1,7 +1,7 @@
 // `nearhop schema`: the JSON Schema of config files, for editors. Always JSON, so --json changes only the wrapping.
 
 import type { Command } from 'commander';
-import type { Context } from '../cli.ts';
+import type { Context } from '../context.ts';
 import { outputOf, withJson } from './common.ts';
 
 export function registerSchema(program: Command, context: Context): void {

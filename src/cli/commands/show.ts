@@ -3,7 +3,7 @@
 
 import { Command, Option } from 'commander';
 import type { Answers, Params, RequestName } from '../../gateway/api.ts';
-import type { Context } from '../cli.ts';
+import type { Context } from '../context.ts';
 import { formatBgp, formatNetworks, formatRoutes, formatVms } from '../show-control.ts';
 import { formatCounters, formatFdb, formatFib, formatNeighbors, formatPorts } from '../show-dataplane.ts';
 import type { Style } from '../style.ts';

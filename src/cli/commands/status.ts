@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { EventRow, StatusData } from '../../gateway/api.ts';
-import type { Context } from '../cli.ts';
+import type { Context } from '../context.ts';
 import { printable } from '../output.ts';
 import type { Style } from '../style.ts';
 import { formatAge } from '../table.ts';

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { TraceRow } from '../../gateway/api.ts';
-import type { Context } from '../cli.ts';
+import type { Context } from '../context.ts';
 import { printable } from '../output.ts';
 import { askGateway, integer, outputOf, withGateway } from './common.ts';
 import { interruptible } from './interrupt.ts';

@@ -3,7 +3,7 @@
 import { type Command, Option } from 'commander';
 import type { Answers, Params, RequestName, VmRow } from '../../gateway/api.ts';
 import { MIGRATE_KINDS, type MigrateKind } from '../../mobility/vm.ts';
-import type { Context } from '../cli.ts';
+import type { Context } from '../context.ts';
 import { formatVms } from '../show-control.ts';
 import { askGateway, outputOf, withGateway } from './common.ts';
 import { addVmList } from './show.ts';
