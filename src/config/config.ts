@@ -4,13 +4,9 @@
 import type { ParsedConfig } from './schema.ts';
 
 export type PortConfig = ParsedConfig['ports'][number];
-export type FaultConfig = NonNullable<PortConfig['fault']>;
 export type NetworkConfig = ParsedConfig['networks'][number];
-export type ExtensionConfig = NonNullable<NetworkConfig['extension']>;
 export type MemberConfig = NetworkConfig['members'][number];
 export type BgpConfig = NonNullable<ParsedConfig['bgp']>;
-export type BgpNeighborConfig = BgpConfig['neighbors'][number];
-export type VmConfig = NetworkConfig['vms'][number];
 
 export interface InterfaceConfig extends Omit<ParsedConfig['interfaces'][number], 'hostStack' | 'mtu'> {
   readonly hostStack: boolean;
