@@ -5,7 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { isRoot, root, say, setup } from './setup.mjs';
 
 const missing = setup(['build', 'lab']);
-const inProcess = !isRoot() || missing.some((p) => ['iproute2', 'iputils-ping', 'frr', 'iperf3'].includes(p));
+const inProcess =
+  !isRoot() || missing.some((p) => ['iproute2', 'iputils-ping', 'frr', 'tcpdump', 'iperf3'].includes(p));
 if (inProcess) say(`Running the lab in process: ${isRoot() ? `missing ${missing.join(', ')}` : 'not root'}.`);
 
 const args = [
