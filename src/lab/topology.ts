@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { LineCounter, parseDocument } from 'yaml';
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { NearhopError } from '../base/errors.ts';
 
@@ -79,23 +79,35 @@ export function parseTopology(text: string, file: string): Topology {
   const parsed = topologySchema.safeParse(doc.toJS());
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    const node = doc.getIn(issue.path as (string | number)[], true) as
-      | { range?: [number, number, number] }
-      | undefined;
+    const path = issue.path as (string | number)[];
+    const key =
+      issue.code === 'unrecognized_keys'
+        ? issue.keys[0]
+        : issue.code === 'invalid_key'
+          ? path.pop()
+          : undefined;
+    const message = issue.code === 'invalid_key' ? issue.issues[0].message : issue.message;
     throw new NearhopError(
       'lab-invalid',
-      `${at(node?.range?.[0])}: ${issue.path.join('.') || 'topology'}: ${issue.message}`,
+      `${at(offsetOf(doc, path, key))}: ${[...path, key].filter((p) => p !== undefined).join('.') || 'topology'}: ${message}`,
       {
         hint: 'src/lab/topology.ts lists what of containerlab our engine understands; containerlab may know more',
       },
     );
   }
   const { name, topology } = parsed.data;
+  const invalid = (path: (string | number)[], fault: string): never => {
+    throw new NearhopError('lab-invalid', `${at(offsetOf(doc, path))}: ${path.join('.')}: ${fault}`);
+  };
   const defaults = topology.defaults ?? {};
   const nodes = Object.entries(topology.nodes).map(([node, spec]): LabNode => {
     const merged = { ...defaults, ...spec };
-    const binds = (merged.binds ?? []).map((bind) => {
+    const binds = (merged.binds ?? []).map((bind, i) => {
       const [host = '', inside = ''] = bind.split(':');
+      if (host === '' || !inside.startsWith('/')) {
+        const of = spec?.binds === undefined ? ['defaults'] : ['nodes', node];
+        invalid(['topology', ...of, 'binds', i], `'${bind}' is no HOST:PATH`);
+      }
       return [inside, resolve(dirname(file), host)] as const;
     });
     return {
@@ -109,20 +121,35 @@ export function parseTopology(text: string, file: string): Topology {
   const known = new Set(nodes.map((n) => n.name));
   const used = new Set<string>();
   const links = topology.links.map(({ endpoints }, i) => {
-    const ends = endpoints.map((text) => {
-      const [node = '', device = ''] = text.split(':');
+    const ends = endpoints.map((text, e) => {
+      const [node = '', device = '', ...rest] = text.split(':');
       const fault = !known.has(node)
         ? `no node '${node}'`
-        : !/^[^\s/:]{1,15}$/.test(device)
-          ? `'${device}' is no device name`
+        : rest.length > 0 || !/^[^\s/]{1,15}$/.test(device)
+          ? `'${[device, ...rest].join(':')}' is no device name`
           : used.has(text)
             ? `endpoint ${text} is used twice`
             : '';
-      if (fault) throw new NearhopError('lab-invalid', `${file}: topology.links.${i}: ${fault}`);
+      if (fault) invalid(['topology', 'links', i, 'endpoints', e], fault);
       used.add(text);
       return { node, device };
     });
     return [ends[0], ends[1]] as const;
   });
   return { name, file, nodes, links };
+}
+
+/** Where the value at `path` stands, or its key `key`; where that is absent, what it would stand in. */
+function offsetOf(
+  doc: Document,
+  path: readonly (string | number)[],
+  key?: string | number,
+): number | undefined {
+  const node = doc.getIn(path, true);
+  if (key !== undefined && isMap(node)) {
+    const pair = node.items.find((p) => isScalar(p.key) && p.key.value === key);
+    if (isScalar(pair?.key)) return pair.key.range?.[0];
+  }
+  if (isNode(node)) return node.range?.[0];
+  return path.length === 0 ? undefined : offsetOf(doc, path.slice(0, -1));
 }
