@@ -1,7 +1,7 @@
 // What a lab has made, on disk before it is made: so that `lab down` finds it after Ctrl-C, a crash or a reboot of the
 // process, and touches nothing else.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { NearhopError } from '../base/errors.ts';
 
@@ -19,7 +19,8 @@ export interface LabState {
   readonly namespaces: Record<string, string>;
   /** Folders made outside of LAB_ROOT. */
   readonly folders: string[];
-  phase: 'building' | 'up' | 'failed';
+  /** `building` and `running` belong to the process; `up` stays until somebody takes it down. */
+  phase: 'building' | 'running' | 'up';
 }
 
 export const labFolder = (name: string): string => join(LAB_ROOT, name);
@@ -39,6 +40,9 @@ export function processStart(pid: number): string {
 export const ownerAlive = (state: LabState): boolean =>
   state.pidStart !== '' && processStart(state.pid) === state.pidStart;
 
+/** Whether nobody will take the lab down who could: its process ended before it was done. */
+export const leftBehind = (state: LabState): boolean => state.phase !== 'up' && !ownerAlive(state);
+
 export function createLabState(name: string, file: string): LabState {
   const pid = process.pid;
   return { name, file, pid, pidStart: processStart(pid), namespaces: {}, folders: [], phase: 'building' };
@@ -47,7 +51,10 @@ export function createLabState(name: string, file: string): LabState {
 export function saveLabState(state: LabState): void {
   try {
     mkdirSync(labFolder(state.name), { recursive: true });
-    writeFileSync(stateFile(state.name), `${JSON.stringify(state, null, 2)}\n`);
+    // In one step, because a process that is killed while it writes must not leave half a state.
+    const next = `${stateFile(state.name)}.new`;
+    writeFileSync(next, `${JSON.stringify(state, null, 2)}\n`);
+    renameSync(next, stateFile(state.name));
   } catch (cause) {
     throw new NearhopError('lab-state-unwritable', `cannot write ${stateFile(state.name)}`, {
       hint: 'labs of namespaces need root; `nearhop lab run --in-process` does not',

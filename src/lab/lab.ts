@@ -2,8 +2,8 @@
 
 import { NearhopError } from '../base/errors.ts';
 import type { LabDriver } from './driver.ts';
-import { type LabState, labNames, loadLabState, ownerAlive } from './lab-state.ts';
-import { engineDown, engineUp } from './netns-engine.ts';
+import { type LabState, labNames, leftBehind, loadLabState } from './lab-state.ts';
+import { engineDown, engineKeep, engineUp } from './netns-engine.ts';
 import { type LabReport, type Paint, reportTail } from './report.ts';
 import { runScenario } from './scenario.ts';
 import { loadTopology } from './topology.ts';
@@ -36,10 +36,18 @@ export async function labUp(
 ): Promise<{ lab: string; namespaces: string[] }> {
   needRoot();
   const topology = loadTopology(dir);
-  await engineUp(topology, (text) => options.write(`${text}\n`));
+  const { signal, write } = options;
+  try {
+    await engineUp(topology, { say: (text) => write(`${text}\n`), signal, phase: 'up' });
+  } catch (error) {
+    throw signal.aborted ? interrupted(error) : error;
+  }
   const state = loadLabState(topology.name);
   return { lab: topology.name, namespaces: Object.values(state?.namespaces ?? {}) };
 }
+
+const interrupted = (cause: unknown): NearhopError =>
+  new NearhopError('lab-interrupted', 'interrupted; the lab is taken down', { cause });
 
 /** Takes the lab down; says whether there was one. Idempotent. */
 export async function labDown(dir: string): Promise<{ lab: string; removed: boolean }> {
@@ -61,7 +69,7 @@ export function labStatus(dir: string | undefined): LabStatusRow[] {
   return names.flatMap((name): LabStatusRow[] => {
     const state = loadLabState(name);
     if (state === undefined) return [];
-    const phase = state.phase === 'building' && !ownerAlive(state) ? 'left behind' : state.phase;
+    const phase = leftBehind(state) ? 'left behind' : state.phase;
     return [{ lab: name, phase, file: state.file, namespaces: Object.values(state.namespaces) }];
   });
 }
@@ -80,7 +88,7 @@ export async function labRun(dir: string, options: LabRunOptions): Promise<LabRe
   } else {
     needRoot();
     const { createNetnsDriver } = await import('./netns-driver.ts');
-    driver = createNetnsDriver(topology, (text) => write(`${text}\n`));
+    driver = createNetnsDriver(topology, (text) => write(`${text}\n`), options.signal);
   }
   let keep = options.keep;
   try {
@@ -90,11 +98,11 @@ export async function labRun(dir: string, options: LabRunOptions): Promise<LabRe
     write(paint.dim('counters: echo requests and replies seen on the link, of those sent\n'));
     const report = await runScenario(driver, { lab: topology.name, paint, write, signal: options.signal });
     write(reportTail(paint, report));
+    if (keep) engineKeep(topology.name);
     return report;
   } catch (error) {
     keep = false;
-    if (!options.signal.aborted) throw error;
-    throw new NearhopError('lab-interrupted', 'interrupted; the lab is taken down', { cause: error });
+    throw options.signal.aborted ? interrupted(error) : error;
   } finally {
     if (!keep) await driver.down();
   }

@@ -59,8 +59,13 @@ const NODE_OF: Readonly<Record<string, string>> = {
 const MOVING: readonly HostName[] = ['vm1', 'vm2', 'vm3'];
 const HOST_ROUTE_FILTER = 'route-map FROM-TARGET deny 5';
 
-export function createNetnsDriver(topology: Topology, say: (text: string) => void): LabDriver {
-  return new NetnsDriver(topology, say);
+/** `signal`, when aborted, ends whatever the driver waits for. */
+export function createNetnsDriver(
+  topology: Topology,
+  say: (text: string) => void,
+  signal: AbortSignal,
+): LabDriver {
+  return new NetnsDriver(topology, say, signal);
 }
 
 class NetnsDriver implements LabDriver {
@@ -69,8 +74,11 @@ class NetnsDriver implements LabDriver {
   readonly #say: (text: string) => void;
   readonly #nearhop: LabNode;
   readonly #socket: string;
+  readonly #signal: AbortSignal;
+  /** A lab that somebody else has up is not ours to take down. */
+  #built = false;
 
-  constructor(topology: Topology, say: (text: string) => void) {
+  constructor(topology: Topology, say: (text: string) => void, signal: AbortSignal) {
     const nearhop = topology.nodes.find((n) => n.name === 'nearhop');
     if (nearhop === undefined) {
       throw new NearhopError('lab-unknown', `${topology.file} is not the ESG lab: it has no node nearhop`, {
@@ -79,18 +87,21 @@ class NetnsDriver implements LabDriver {
     }
     this.#topology = topology;
     this.#say = say;
+    this.#signal = signal;
     this.#nearhop = nearhop;
     this.#socket = nodeSocket(topology, 'nearhop');
   }
 
   async up(): Promise<void> {
-    await engineUp(this.#topology, this.#say);
+    await engineUp(this.#topology, { say: this.#say, signal: this.#signal, phase: 'running' });
+    this.#built = true;
     const version = await vtysh(this.#ns('src-router'), 'show version');
     this.engine = `network namespaces, ${version.split(' (')[0]}, kernel VXLAN`;
     await this.setProximity(false);
   }
 
   async setProximity(on: boolean): Promise<void> {
+    this.#signal.throwIfAborted();
     await nearhopDown(this.#topology, 'nearhop');
     for (const vm of MOVING) {
       await this.#leg(vm, 'eth2', 'down');
@@ -121,7 +132,7 @@ class NetnsDriver implements LabDriver {
 
   async sourceHasHostRoute(vm: HostName, wanted: boolean, timeoutMs: number): Promise<boolean> {
     const prefix = `${ADDRESS[vm]}/32`;
-    for (const deadline = Date.now() + timeoutMs; ; await sleep(50)) {
+    for (const deadline = Date.now() + timeoutMs; ; await this.wait(50)) {
       const text = await vtysh(this.#ns('src-router'), `show ip route ${prefix} json`);
       const routes = (
         JSON.parse(text || '{}') as Record<string, { installed?: boolean; protocol?: string }[]>
@@ -179,21 +190,19 @@ class NetnsDriver implements LabDriver {
   }
 
   async startFlow(from: HostName, to: HostName, seconds: number): Promise<FlowHandle> {
-    const timeoutMs = (seconds + 20) * 1000;
-    const server = run(this.#in(to, 'iperf3', '-s', '-1', '--idle-timeout', String(seconds + 10)), {
-      timeoutMs,
-    });
-    await sleep(300); // the server says nothing when it listens
+    const options = { timeoutMs: (seconds + 20) * 1000, signal: this.#signal };
+    const server = run(this.#in(to, 'iperf3', '-s', '-1', '--idle-timeout', String(seconds + 10)), options);
+    await this.wait(300); // the server says nothing when it listens
     const client = run(
       this.#in(from, 'iperf3', '-c', ADDRESS[to], '-t', String(seconds), '-b', '20M', '-J'),
-      {
-        timeoutMs,
-      },
+      options,
     );
+    const signal = this.#signal;
     return {
       async finish(): Promise<FlowResult> {
         const { status, stdout } = await client;
         await server;
+        signal.throwIfAborted();
         const report = JSON.parse(stdout || '{}') as IperfReport;
         return {
           completed: status === 0 && report.error === undefined,
@@ -222,11 +231,11 @@ class NetnsDriver implements LabDriver {
   }
 
   async wait(ms: number): Promise<void> {
-    await sleep(ms);
+    await sleep(ms, undefined, { signal: this.#signal });
   }
 
   async down(): Promise<void> {
-    await engineDown(this.#topology.name);
+    if (this.#built) await engineDown(this.#topology.name);
   }
 
   #ns(node: string): string {
@@ -263,7 +272,7 @@ class NetnsDriver implements LabDriver {
   }
 
   async #bgpUp(): Promise<void> {
-    for (const deadline = Date.now() + BGP_UP_MS; Date.now() < deadline; await sleep(50)) {
+    for (const deadline = Date.now() + BGP_UP_MS; Date.now() < deadline; await this.wait(50)) {
       const { data } = await ask(this.#socket, 'show.bgp', {});
       const routes = await ask(this.#socket, 'show.routes', { source: 'bgp' });
       if (data.peers.every((p) => p.state === 'Established') && routes.data.length >= 2) return;

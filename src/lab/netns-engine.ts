@@ -15,8 +15,8 @@ import {
   createLabState,
   type LabState,
   labFolder,
+  leftBehind,
   loadLabState,
-  ownerAlive,
   removeLabState,
   saveLabState,
 } from './lab-state.ts';
@@ -50,11 +50,21 @@ export const inNode = (topology: Topology, node: string, ...argv: string[]): str
   ...argv,
 ];
 
-/** Builds the lab. Throws when it is up, or when a step fails; what was made until then is taken down again. */
-export async function engineUp(topology: Topology, say: (text: string) => void): Promise<void> {
+export interface EngineUpOptions {
+  /** Gets a line about what happens besides. */
+  readonly say: (text: string) => void;
+  /** Aborted by Ctrl-C: the lab is taken down again. */
+  readonly signal: AbortSignal;
+  /** What the lab is when it is built: `running` belongs to this process, `up` outlives it. */
+  readonly phase: 'running' | 'up';
+}
+
+/** Builds the lab. Throws when there is one already, or when a step fails; what was made until then is taken down again. */
+export async function engineUp(topology: Topology, options: EngineUpOptions): Promise<void> {
+  const { say, signal, phase } = options;
   const before = loadLabState(topology.name);
   if (before !== undefined) {
-    if (before.phase === 'up' || ownerAlive(before)) {
+    if (!leftBehind(before)) {
       throw new NearhopError('lab-already-up', `lab ${topology.name} is ${before.phase}`, {
         hint: `nearhop lab down ${topology.file}`,
       });
@@ -65,8 +75,9 @@ export async function engineUp(topology: Topology, say: (text: string) => void):
   const state = createLabState(topology.name, topology.file);
   saveLabState(state);
   try {
-    await makeNamespaces(topology, state);
+    await makeNamespaces(topology, state, signal);
     for (const [a, b] of topology.links) {
+      signal.throwIfAborted();
       await must(
         [
           [
@@ -96,11 +107,15 @@ export async function engineUp(topology: Topology, say: (text: string) => void):
       for (const end of [a, b]) await must(inNode(topology, end.node, 'ip', 'link', 'set', end.device, 'up'));
     }
     for (const node of topology.nodes) {
-      for (const line of node.exec) await must(inNode(topology, node.name, ...splitWords(line)));
+      for (const line of node.exec) {
+        signal.throwIfAborted();
+        await execLine(topology, node, line);
+      }
     }
     for (const node of topology.nodes) if (isFrr(node)) await frrUp(topology, node, state);
     for (const node of topology.nodes) if (isNearhop(node)) await nearhopUp(topology, node);
-    state.phase = 'up';
+    signal.throwIfAborted();
+    state.phase = phase;
     saveLabState(state);
   } catch (error) {
     await engineDown(topology.name);
@@ -108,8 +123,17 @@ export async function engineUp(topology: Topology, say: (text: string) => void):
   }
 }
 
-async function makeNamespaces(topology: Topology, state: LabState): Promise<void> {
+/** Leaves a lab up that would otherwise end with this process. */
+export function engineKeep(name: string): void {
+  const state = loadLabState(name);
+  if (state === undefined) return;
+  state.phase = 'up';
+  saveLabState(state);
+}
+
+async function makeNamespaces(topology: Topology, state: LabState, signal: AbortSignal): Promise<void> {
   for (const node of topology.nodes) {
+    signal.throwIfAborted();
     const ns = namespaceOf(topology, node.name);
     if (existsSync(`/run/netns/${ns}`)) {
       throw new NearhopError('namespace-taken', `there is a namespace ${ns} that this lab did not make`, {
@@ -121,6 +145,16 @@ async function makeNamespaces(topology: Topology, state: LabState): Promise<void
     await must(['ip', 'netns', 'add', ns]);
     await must(['ip', '-n', ns, 'link', 'set', 'lo', 'up']);
   }
+}
+
+async function execLine(topology: Topology, node: LabNode, line: string): Promise<void> {
+  const { status, stdout, stderr } = await run(inNode(topology, node.name, ...splitWords(line)));
+  if (status === 0) return;
+  const said = (stderr || stdout).trim().split('\n').slice(-3).join(' | ');
+  throw new NearhopError(
+    'lab-exec-failed',
+    `${topology.file}: node ${node.name}: exec '${line}': exit ${status}: ${said}`,
+  );
 }
 
 async function frrUp(topology: Topology, node: LabNode, state: LabState): Promise<void> {
@@ -137,6 +171,7 @@ export async function nearhopUp(topology: Topology, node: LabNode, config?: stri
   );
   const socket = nodeSocket(topology, node.name);
   const log = `${labFolder(topology.name)}/${node.name}.log`;
+  rmSync(socket, { force: true }); // one that was killed leaves it, and would seem to answer
   const fd = openSync(log, 'a');
   const argv = inNode(topology, node.name, ...nearhopCommand(), ...args, '--socket', socket);
   const child = spawn(argv[0] ?? '', argv.slice(1), { detached: true, stdio: ['ignore', fd, fd] });

@@ -1,6 +1,7 @@
 // Running programs for a lab: to the end with their output, or in the background until they are stopped by their pid.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { NearhopError } from '../base/errors.ts';
 
 export interface Ran {
@@ -9,14 +10,18 @@ export interface Ran {
   readonly stderr: string;
 }
 
+export interface RunOptions {
+  /** After so long the program is killed; 60 s unless told. */
+  readonly timeoutMs?: number;
+  /** Ends the program when aborted. */
+  readonly signal?: AbortSignal;
+}
+
 /** Runs a program to its end. Never throws for its exit code; throws `program-missing` when it cannot be started. */
-export function run(
-  argv: readonly string[],
-  options: { input?: string; timeoutMs?: number } = {},
-): Promise<Ran> {
+export function run(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const [file = '', ...args] = argv;
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (d) => {
@@ -26,25 +31,26 @@ export function run(
       stderr += d;
     });
     const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 60_000);
-    child.once('error', (cause) => {
+    const end = (): void => void child.kill('SIGTERM');
+    options.signal?.addEventListener('abort', end);
+    const ended = (): void => {
       clearTimeout(timer);
+      options.signal?.removeEventListener('abort', end);
+    };
+    child.once('error', (cause) => {
+      ended();
       reject(new NearhopError('program-missing', `cannot run ${file}`, { hint: 'install it', cause }));
     });
     child.once('close', (code) => {
-      clearTimeout(timer);
+      ended();
       resolve({ status: code ?? 1, stdout, stderr });
     });
-    child.stdin.on('error', () => {});
-    child.stdin.end(options.input ?? '');
   });
 }
 
 /** Runs a program that must succeed; returns its output. Throws `lab-command-failed` with what it said. */
-export async function must(
-  argv: readonly string[],
-  options: { input?: string; timeoutMs?: number } = {},
-): Promise<string> {
-  const ran = await run(argv, options);
+export async function must(argv: readonly string[]): Promise<string> {
+  const ran = await run(argv);
   if (ran.status === 0) return ran.stdout;
   throw new NearhopError(
     'lab-command-failed',
@@ -52,12 +58,11 @@ export async function must(
   );
 }
 
-/** Starts a program that goes on in the background. */
-export function start(argv: readonly string[], onOutput: (text: string) => void = () => {}): ChildProcess {
+/** Starts a program that goes on in the background; `onLine` gets each line of its output. */
+export function start(argv: readonly string[], onLine: (line: string) => void): ChildProcess {
   const [file = '', ...args] = argv;
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  child.stdout?.on('data', (d) => onOutput(String(d)));
-  child.stderr?.on('data', (d) => onOutput(String(d)));
+  for (const input of [child.stdout, child.stderr]) createInterface({ input }).on('line', onLine);
   child.on('error', () => {});
   return child;
 }
