@@ -1,5 +1,5 @@
-// Measures the IPv4 FIB: `npx tsx scripts/bench/fib.ts`. Lookups in millions a second, median of rounds in which all cases
-// take turns, so that a slow moment of the machine hits them all; updates of one prefix at a time, the tree included.
+// Measures the IPv4 FIB: `npx tsx scripts/bench/bundled.ts fib`. Lookups in millions a second, median of rounds in which all
+// cases take turns, so that a slow moment of the machine hits them all; updates of one prefix at a time, the tree included.
 //
 //   bgp    the recorded table (902,000 prefixes) where it exists, otherwise 200,000 made-up ones
 //   h100, h10k   that many host routes in four /16s, and a default route
