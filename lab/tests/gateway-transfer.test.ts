@@ -15,7 +15,7 @@ const MEGABYTES = 300;
 /** iperf3 of each kind runs so long. */
 const SECONDS = 1;
 
-describeRoot('a running gateway carries', ['iperf3', 'socat', 'bridge', '/dev/net/tun'], () => {
+describeRoot('a running gateway carries', ['iperf3', 'socat', '/dev/net/tun'], () => {
   describe('over an extension that takes packets of 1500 bytes', () => {
     let site: Site;
     let file: string;
