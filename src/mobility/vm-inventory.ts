@@ -7,6 +7,7 @@
 // so that no frame of a local VM ever meets a gateway that is not yet, or no longer, its own (S18, S19). The announcement
 // makes the FDB forget the old place: what the gateway sends to the VM after it must not be sent to the site that it left.
 
+import { macIsGroup } from '../addr/mac.ts';
 import { NearhopError } from '../base/errors.ts';
 import { type NetworkId, networkId } from '../base/ids.ts';
 import type { NetworkTable } from '../tables/network-table.ts';
@@ -45,7 +46,10 @@ export class VmInventory {
     this.#actions = actions;
   }
 
-  /** Adds a VM in the state it is found in. Throws `network-unknown`, `vm-duplicate`, `address-outside`. */
+  /**
+   * Adds a VM in the state it is found in. Throws `network-unknown`, `vm-duplicate`, `mac-unsuitable`, `address-outside` or
+   * `vm-table-full`, and has changed nothing then.
+   */
   add(spec: VmSpec): Vm {
     const network = this.#networks.names.indexOf(spec.network);
     if (network < 0) {
@@ -67,20 +71,21 @@ export class VmInventory {
         `'${spec.name}' has the MAC or an address of VM '${clash.name}'`,
       );
     }
+    this.#checkMac(networkId(network), spec.macHi, spec.macLo);
     for (const ip of spec.addresses) this.#checkAddress(networkId(network), ip);
     const vm: Vm = {
       name: spec.name,
       network: networkId(network),
       macHi: spec.macHi,
       macLo: spec.macLo,
-      addresses: [...spec.addresses],
+      addresses: [...new Set(spec.addresses)],
       state: 'AT_SOURCE',
       route: 'none',
       seq: 0,
       alarm: '',
     };
-    this.#vms.set(vm.name, vm);
     this.#enter(vm, spec.state);
+    this.#vms.set(vm.name, vm);
     return vm;
   }
 
@@ -130,12 +135,16 @@ export class VmInventory {
     );
     if (taken)
       throw new NearhopError('vm-duplicate', `an address of '${name}' is VM '${taken.name}''s already`);
-    if (vmIsLocal(vm)) {
+    const fresh = [...new Set(addresses)].filter((ip) => !vm.addresses.includes(ip));
+    const local = vmIsLocal(vm);
+    if (local) {
       for (const ip of vm.addresses) if (!addresses.includes(ip)) this.#actions.withdrawRoute(vm.network, ip);
-      for (const ip of addresses) if (!vm.addresses.includes(ip)) this.#actions.injectRoute(vm.network, ip);
+      for (const ip of fresh) this.#actions.injectRoute(vm.network, ip);
+      if (fresh.length > 0) vm.route = 'injected'; // nobody has seen the new /32 at the source yet
     }
-    vm.addresses = [...addresses];
-    this.#enter(vm, vm.state === 'NO_IP' ? 'LOCAL_PENDING' : vm.state);
+    vm.addresses = [...new Set(addresses)];
+    const pending = vm.state === 'NO_IP' || (local && fresh.length > 0);
+    this.#enter(vm, pending ? 'LOCAL_PENDING' : vm.state);
     return vm;
   }
 
@@ -186,13 +195,28 @@ export class VmInventory {
     vm.alarm = '';
   }
 
+  /** A VM with a gateway's MAC would take that gateway's frames; a group MAC or zero is nobody's. */
+  #checkMac(network: NetworkId, hi: number, lo: number): void {
+    const { names, targetMacHi, targetMacLo, sourceMacHi, sourceMacLo } = this.#networks;
+    const gateway =
+      (hi === targetMacHi[network] && lo === targetMacLo[network]) ||
+      (hi === sourceMacHi[network] && lo === sourceMacLo[network]);
+    if (!gateway && !macIsGroup(hi) && (hi !== 0 || lo !== 0)) return;
+    throw new NearhopError(
+      'mac-unsuitable',
+      `a VM's MAC must be its own: no group MAC, not zero, and not of a gateway of network '${names[network]}'`,
+    );
+  }
+
   #checkAddress(network: NetworkId, ip: number): void {
-    const inside = (ip & this.#networks.mask[network]) >>> 0 === this.#networks.subnet[network];
-    if (!inside || ip === this.#networks.gatewayIp[network]) {
-      throw new NearhopError(
-        'address-outside',
-        `a VM's address must be in the subnet of network '${this.#networks.names[network]}' and not be its gateway's`,
-      );
-    }
+    const { names, subnet, mask, prefixLen, gatewayIp } = this.#networks;
+    const host = (ip & ~mask[network]) >>> 0;
+    const reserved = prefixLen[network] < 31 && (host === 0 || host === ~mask[network] >>> 0);
+    const inside = (ip & mask[network]) >>> 0 === subnet[network];
+    if (inside && !reserved && ip !== gatewayIp[network]) return;
+    throw new NearhopError(
+      'address-outside',
+      `a VM's address must be a host's in the subnet of network '${names[network]}' and not be its gateway's`,
+    );
   }
 }
