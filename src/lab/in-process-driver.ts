@@ -9,7 +9,7 @@ import { assert, NearhopError } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/parse.ts';
 import type { Call, Handlers } from '../gateway/api.ts';
-import { leakGatewayArp, type SimFault } from '../sim/faults.ts';
+import { guardTargetMac, leakGatewayArp, type SimFault } from '../sim/faults.ts';
 import { type GatewayNode, startGatewayNode } from '../sim/gateway-node.ts';
 import type { IpNode } from '../sim/ip-node.ts';
 import { Peering } from '../sim/peering.ts';
@@ -32,7 +32,10 @@ const STUN_MS = 150;
 /** What a move sets off (announcements of the VM, of the gateway, of the route) is over after this. */
 const MOVE_SETTLE_MS = 100;
 const FLOW_BYTES_PER_SECOND = 500_000;
-const FLOW_PORT = 5201;
+/** A flow has a port of its own at both ends, above these. */
+const FLOW_DST_PORT = 5200;
+const FLOW_SRC_PORT = 40_000;
+const FLOW_PORTS = 20_000;
 const FLOW_GIVE_UP_MS = 60_000;
 
 export interface InProcessOptions {
@@ -77,10 +80,11 @@ class InProcessDriver implements LabDriver {
       config: this.#config,
     });
     this.#networks = announced(boundFile(topology, this.#site.router.name, '/etc/frr/frr.conf'));
-    const [network] = this.#config.networks;
-    if (this.#faults.has('leak-gateway-arp') && network.extension !== undefined) {
-      leakGatewayArp(this.#site, network.extension.port, network.gateway.address);
-    }
+    const { extension, extensionEnd } = this.#site;
+    const { gateway } = this.#config.networks[0];
+    guardTargetMac(extensionEnd, gateway.mac);
+    if (this.#faults.has('leak-gateway-arp')) leakGatewayArp(this.#site, extensionEnd, gateway.address);
+    if (this.#faults.has('cut-extension')) extension.set(false);
   }
 
   async up(): Promise<void> {
@@ -191,11 +195,12 @@ class InProcessDriver implements LabDriver {
     const serial = ++this.#serial;
     const iss = Math.imul(this.#seed + serial, 0x9e3779b1) >>> 0;
     const [src, dst] = [this.#address(from), this.#address(to)];
+    const dstPort = FLOW_DST_PORT + (serial % FLOW_PORTS);
     const receiver = new TcpReceiver({
       timers,
       node: this.#host(to),
       address: dst,
-      port: FLOW_PORT,
+      port: dstPort,
       iss: ~iss >>> 0,
     });
     const sender = new TcpSender({
@@ -203,8 +208,8 @@ class InProcessDriver implements LabDriver {
       node: this.#host(from),
       src,
       dst,
-      srcPort: 40_000 + (serial % 20_000),
-      dstPort: FLOW_PORT,
+      srcPort: FLOW_SRC_PORT + (serial % FLOW_PORTS),
+      dstPort,
       iss,
       bytesPerSecond: FLOW_BYTES_PER_SECOND,
       durationMs: seconds * 1000,
@@ -266,6 +271,7 @@ class InProcessDriver implements LabDriver {
       peer: neighbor.name ?? formatIpv4(neighbor.address),
       filtersHostRoutes: this.#filter,
       deaf: this.#faults.has('drop-announcements'),
+      leaked: this.#faults.has('leak-host-routes') ? vmAddresses(config) : [],
     });
     const { timers } = this.#time;
     this.#gateway = startGatewayNode({ config, timers, cables: this.#site.cables, announcer: this.#peering });
@@ -273,6 +279,8 @@ class InProcessDriver implements LabDriver {
   }
 
   #stopGateway(): void {
+    const imbalance = this.#gateway?.gateway.plane.shared.counters.imbalance() ?? 0;
+    assert(imbalance === 0, `every packet has one end, but ${imbalance} have not`);
     this.#gateway?.close();
     this.#peering?.close();
     this.#gateway = undefined;
@@ -313,6 +321,9 @@ const withoutHostStack = (config: Config): Config => ({
   ...config,
   interfaces: config.interfaces.map((i) => ({ ...i, hostStack: false })),
 });
+
+const vmAddresses = (config: Config): number[] =>
+  config.networks.flatMap((n) => n.vms.flatMap((vm) => vm.addresses));
 
 /** File of the host that a node has at `path`. */
 function boundFile(topology: Topology, node: string, path: string): string {

@@ -1,32 +1,51 @@
-// Faults on purpose: what a scenario must notice. A claim that holds with its fault in place claims nothing.
+// Faults on purpose, and the guard that stands whatever is set: what a scenario must notice, and what must never happen.
+// A claim that holds with its fault in place claims nothing.
 
+import type { Mac } from '../addr/mac.ts';
+import { assert } from '../base/errors.ts';
 import { ARP_LEN, arpSenderIp, arpTargetIp } from '../wire/arp.ts';
-import { ETH_HLEN, ETHERTYPE_ARP, ethernetType } from '../wire/ethernet.ts';
+import { ETH_HLEN, ETHERTYPE_ARP, ethernetSrcHi, ethernetSrcLo, ethernetType } from '../wire/ethernet.ts';
 import { viewOf } from './frames.ts';
+import type { LinkEnd } from './link.ts';
 import type { Site } from './site.ts';
 
 /**
  * `leak-gateway-arp`: ARP about the default gateway crosses the extension behind the gateway's back, both ways (against S15).
  * `drop-announcements`: nothing that the gateway announces by BGP reaches the source router (against S17).
+ * `leak-host-routes`: the source router has the /32 of every VM, wherever it is (against S3, S19).
+ * `cut-extension`: the L2 extension carries nothing (against S10).
  */
-export type SimFault = 'leak-gateway-arp' | 'drop-announcements';
+export const SIM_FAULTS = [
+  'leak-gateway-arp',
+  'drop-announcements',
+  'leak-host-routes',
+  'cut-extension',
+] as const;
+export type SimFault = (typeof SIM_FAULTS)[number];
 
-/** Leads ARP about `gatewayIp` around the gateway, between the VMs at the target and the extension. */
-export function leakGatewayArp(site: Site, extensionPort: string, gatewayIp: number): void {
-  const far = site.cables.get(extensionPort);
-  if (far === undefined) return;
+/** Leads ARP about `gatewayIp` around the gateway, between the VMs at the target and its end of the extension. */
+export function leakGatewayArp(site: Site, extensionEnd: LinkEnd, gatewayIp: number): void {
   for (const { target, gatewayEnd } of site.vms.values()) {
     target.watch((frame, from) => {
       if (from !== gatewayEnd && isArp(frame) && arpTargetIp(viewOf(frame), ETH_HLEN) === gatewayIp) {
-        far.send(frame);
+        extensionEnd.send(frame);
       }
     });
     site.extension.watch((frame, from) => {
-      if (from !== far && isArp(frame) && arpSenderIp(viewOf(frame), ETH_HLEN) === gatewayIp) {
+      if (from !== extensionEnd && isArp(frame) && arpSenderIp(viewOf(frame), ETH_HLEN) === gatewayIp) {
         gatewayEnd.send(frame);
       }
     });
   }
+}
+
+/** Crashes when a frame of the target gateway's MAC enters the extension: the third invariant of its forwarding. */
+export function guardTargetMac(extensionEnd: LinkEnd, mac: Mac): void {
+  extensionEnd.link.watch((frame, from) => {
+    const view = viewOf(frame);
+    const leaks = ethernetSrcHi(view, 0) === mac.hi && ethernetSrcLo(view, 0) === mac.lo;
+    assert(from !== extensionEnd || !leaks, "no frame of the target gateway's MAC enters the extension");
+  });
 }
 
 const isArp = (frame: Uint8Array): boolean =>

@@ -7,6 +7,7 @@
 
 import type { Mac } from '../addr/mac.ts';
 import { contains4, mask4 } from '../addr/prefix.ts';
+import { assert } from '../base/errors.ts';
 import type { Timers } from '../base/timers.ts';
 import {
   ETH_HLEN,
@@ -126,6 +127,7 @@ export class IpNode {
   /** Gives the packets of a protocol's port to `handler`, until the function that comes back is called. */
   bind(protocol: number, port: number, handler: PacketHandler): () => void {
     const key = protocol * 65536 + port;
+    assert(!this.#bound.has(key), `one program has port ${port} of ${this.name}`);
     this.#bound.set(key, handler);
     return () => this.#bound.delete(key);
   }

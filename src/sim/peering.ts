@@ -25,6 +25,8 @@ export interface PeeringOptions {
   readonly filtersHostRoutes: boolean;
   /** A fault: what the gateway announces never arrives. */
   readonly deaf: boolean;
+  /** A fault: host routes that the router has though nobody announced them. */
+  readonly leaked: readonly number[];
 }
 
 export class Peering implements Announcer {
@@ -41,19 +43,18 @@ export class Peering implements Announcer {
 
   /** The router announces its networks to the gateway, as a session does when it comes up. */
   advertise(rib: Rib): void {
-    const { networks, routerIp, peer } = this.#options;
+    const { networks, routerIp, peer, leaked } = this.#options;
     this.#later(() => {
       for (const { prefix, len } of networks) {
         rib.add({ source: 'bgp', key: peer, prefix, len, nextHops: [{ kind: 'via', ip: routerIp }] });
       }
+      for (const ip of leaked) this.#accept({ prefix: ip, len: 32 });
     });
   }
 
   announce(prefix: number, len: number): void {
     this.#later(() => {
-      if (this.#options.deaf) return;
-      this.#received.set(`${prefix}/${len}`, { prefix, len });
-      this.#install({ prefix, len });
+      if (!this.#options.deaf) this.#accept({ prefix, len });
     });
   }
 
@@ -77,6 +78,11 @@ export class Peering implements Announcer {
       this.#options.router.routes.remove('bgp', prefix, len);
     }
     this.#received.clear();
+  }
+
+  #accept(route: Prefix4): void {
+    this.#received.set(`${route.prefix}/${route.len}`, route);
+    this.#install(route);
   }
 
   #install({ prefix, len }: Prefix4): void {

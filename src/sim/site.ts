@@ -58,6 +58,8 @@ export interface Site {
   /** Cable of the L3 WAN, and that of the L2 extension, which carries inner frames. */
   readonly wan: Link;
   readonly extension: Link;
+  /** The gateway's end of the extension. */
+  readonly extensionEnd: LinkEnd;
   /** The gateway's end of each cable, by the name of its port. */
   readonly cables: ReadonlyMap<string, LinkEnd>;
 }
@@ -106,9 +108,9 @@ export function buildSite(options: SiteOptions): Site {
 
   const router = setups.find((s) => s.forwards);
   const wan = options.links.find((l) => joins(l, router?.name, gateway));
-  const extension = config.networks[0]?.extension;
+  const extensionEnd = cables.get(config.networks[0]?.extension?.port ?? '');
   const routerNode = hosts.get(router?.name ?? '');
-  if (routerNode === undefined || wan === undefined || extension === undefined) {
+  if (routerNode === undefined || wan === undefined || extensionEnd === undefined) {
     throw invalid('the simulator needs a router with a link to the gateway, and an extended network');
   }
   return {
@@ -118,7 +120,8 @@ export function buildSite(options: SiteOptions): Site {
     vms,
     router: routerNode,
     wan: endOf(wan[0].node, wan[0].device).link,
-    extension: (cables.get(extension.port) as LinkEnd).link,
+    extension: extensionEnd.link,
+    extensionEnd,
     cables,
   };
 }

@@ -119,6 +119,7 @@ export class TcpSender {
     if (++this.#duplicates !== 3) return;
     this.#ssthresh = Math.max((this.#sent - this.#una) >> 1, 2 * MSS);
     this.#cwnd = this.#ssthresh;
+    this.#timed = undefined;
     const next = this.#next;
     this.#next = this.#una;
     this.#sendOne();
