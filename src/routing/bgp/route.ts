@@ -80,9 +80,3 @@ export const compareBgpPreference = (a: BgpRoute, b: BgpRoute): number =>
   ORIGINS.indexOf(a.origin) - ORIGINS.indexOf(b.origin) ||
   (a.med ?? 0) - (b.med ?? 0) ||
   Number(b.ebgp) - Number(a.ebgp);
-
-/** A total order for one best route: preference, then the lower BGP Identifier, then the lower address (RFC 4271 §9.1.2.2 f, g). */
-export const compareBgpRoutes = (a: BgpRoute, b: BgpRoute): number =>
-  compareBgpPreference(a, b) ||
-  a.peerId - b.peerId ||
-  (a.peerAddress < b.peerAddress ? -1 : a.peerAddress > b.peerAddress ? 1 : 0);

@@ -2,7 +2,7 @@
 //
 // It is an end, not a transit: a route of one peer is never passed to another, and it reflects nothing. What it originates
 // it announces to every peer whose session carries the family, with its own address as next hop unless the route has one.
-// Which of several received routes to a prefix is used is for the RIB to say (`compareBgpRoutes`).
+// Which of several received routes to a prefix is used is for the RIB to say (`compareBgpPreference`).
 
 import { isIP } from 'node:net';
 import { formatIpv4 } from '../../addr/ipv4.ts';
