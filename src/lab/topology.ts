@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { NearhopError } from '../base/errors.ts';
 
@@ -76,6 +76,15 @@ export function parseTopology(text: string, file: string): Topology {
   };
   const first = doc.errors[0];
   if (first) throw new NearhopError('lab-invalid', `${at(first.pos[0])}: ${first.message.split('\n')[0]}`);
+  visit(doc, {
+    Alias: (_, alias) => {
+      if (alias.resolve(doc) !== undefined) return;
+      throw new NearhopError(
+        'lab-invalid',
+        `${at(alias.range?.[0])}: no anchor stands before *${alias.source}`,
+      );
+    },
+  });
   const parsed = topologySchema.safeParse(doc.toJS());
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
