@@ -233,7 +233,7 @@ describe('replay', () => {
   it('takes events at dates and applies those after the last packet', async () => {
     const { summary } = await run(
       { vm2: [at(0, rarp({ from: vm2 }))] },
-      '- { at: 2023-11-14T23:13:21+01:00, vm: vm1, migrate: bulk }\n- { at: 2m, vm: vm1, learned: true }\n- { at: 3m, vm: vm1, addresses: [192.168.10.21] }\n',
+      '- { at: 2023-11-14T23:13:21+01:00, vm: vm1, migrate: bulk }\n- { at: 2m, vm: vm1, addresses: [192.168.10.21] }\n- { at: 3m, vm: vm1, learned: true }\n',
     );
     expect(summary.events.map((e) => e.at.slice(11, 19))).toEqual(['22:13:21', '22:15:20', '22:16:20']);
     expect(summary.vms.find((v) => v.vm === 'vm1')?.state).toBe('LOCAL');
