@@ -85,10 +85,9 @@ describe('ArpCache', () => {
     expect(cache.lookup(0)).toBe('none');
   });
 
-  it('counts a conflict for its own address, and neither learns nor answers', () => {
+  it('keeps its own address when somebody else claims it, and neither learns nor answers (RFC 5227)', () => {
     cache.receive(gratuitousArp({ from: withMac(me, '02:00:00:00:00:66') }));
-    cache.receive(gratuitousArp({ from: me })); // its own announcement come back is none
-    expect(cache.conflicts).toBe(1);
+    cache.receive(arpRequest({ from: withMac(me, '02:00:00:00:00:66'), for: me }));
     expect(cache.lookup(me.ip)).toBe('none');
     expect(sent).toEqual([]);
   });

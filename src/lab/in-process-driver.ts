@@ -114,18 +114,21 @@ class InProcessDriver implements LabDriver {
 
   async move(vm: HostName, kind: MoveKind): Promise<void> {
     const { source, target } = this.#legs(vm);
-    const migrate = (): unknown => this.#running().handlers['vm.migrate']({ vm, kind }, CALL);
+    const { handlers } = this.#running();
+    const migrate = async (): Promise<void> => {
+      await handlers['vm.migrate']({ vm, kind }, CALL);
+    };
     source.set(false);
     switch (kind) {
       case 'vmotion': // it runs on, and lands before the gateway is told
         await this.#time.run(STUN_MS);
         target.set(true);
-        migrate();
+        await migrate();
         break;
       case 'bulk': // it is off while it moves, and the gateway is told before it boots
       case 'power-cycle':
         target.set(false);
-        migrate();
+        await migrate();
         target.set(true);
         this.#host(vm).boot();
         break;
@@ -136,7 +139,7 @@ class InProcessDriver implements LabDriver {
   async sourceHasHostRoute(vm: HostName, wanted: boolean, timeoutMs: number): Promise<boolean> {
     const has = (): boolean => this.#site.router.routes.best(this.#address(vm), 32)?.source === 'bgp';
     await this.#time.until(() => has() === wanted, timeoutMs);
-    if (has() && wanted) this.#running().handlers['vm.mark-learned']({ vm }, CALL);
+    if (has() && wanted) await this.#running().handlers['vm.mark-learned']({ vm }, CALL);
     return has();
   }
 

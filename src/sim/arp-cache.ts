@@ -17,7 +17,7 @@ import {
   arpTargetIp,
 } from '../wire/arp.ts';
 import { ETH_HLEN } from '../wire/ethernet.ts';
-import { arpFrame, BROADCAST, sameMac, viewOf } from './frames.ts';
+import { arpFrame, BROADCAST, viewOf } from './frames.ts';
 
 export const REACHABLE_MS = 30_000;
 export const DELAY_PROBE_MS = 5_000;
@@ -50,8 +50,6 @@ export interface ArpCacheOptions {
 }
 
 export class ArpCache {
-  /** Messages that claimed this interface's own address for another MAC (RFC 5227 §2.4). */
-  conflicts = 0;
   readonly #options: ArpCacheOptions;
   readonly #entries = new Map<number, Entry>();
 
@@ -92,10 +90,8 @@ export class ArpCache {
     const { ip, mac, transmit } = this.#options;
     const senderIp = arpSenderIp(view, ETH_HLEN);
     const sender = { hi: arpSenderMacHi(view, ETH_HLEN), lo: arpSenderMacLo(view, ETH_HLEN) };
-    if (senderIp === ip) {
-      if (!sameMac(sender, mac)) this.conflicts++;
-      return;
-    }
+    // Our own announcement come back, or somebody with our address: we keep it (RFC 5227 §2.4 c), and learn nothing.
+    if (senderIp === ip) return;
     const forMe = arpTargetIp(view, ETH_HLEN) === ip;
     // A probe has no sender address, and nothing to learn from (RFC 5227 §2.1.1).
     if (senderIp !== 0 && (forMe || this.#entries.has(senderIp))) this.#confirm(senderIp, sender);

@@ -17,8 +17,6 @@ export const BROADCAST: Mac = { hi: 0xffff, lo: 0xffffffff };
 export const viewOf = (frame: Uint8Array): DataView =>
   new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
 
-export const sameMac = (a: Mac, b: Mac): boolean => a.hi === b.hi && a.lo === b.lo;
-
 export interface ArpFields {
   readonly op: number;
   readonly sender: Mac;

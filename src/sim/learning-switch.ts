@@ -32,22 +32,22 @@ export class LearningSwitch {
     };
   }
 
-  /** Port at which a MAC was last seen; undefined when it is not known, or too old. */
-  portOf(mac: number): LinkEnd | undefined {
-    const learned = this.#fdb.get(mac);
-    if (learned === undefined || this.#timers.nowMs() - learned.seenMs > AGEING_MS) return undefined;
-    return learned.port;
-  }
-
   #receive(frame: Uint8Array, from: LinkEnd): void {
     const view = viewOf(frame);
     if (!ethernetIsGroup(view, 6)) {
       this.#fdb.set(macAt(view, 6), { port: from, seenMs: this.#timers.nowMs() });
     }
-    const to = ethernetIsGroup(view, 0) ? undefined : this.portOf(macAt(view, 0));
+    const to = ethernetIsGroup(view, 0) ? undefined : this.#portOf(macAt(view, 0));
     if (to === from) return;
     if (to !== undefined) to.send(frame);
     else for (const port of this.#ports) if (port !== from) port.send(frame);
+  }
+
+  /** Port at which a MAC was last seen; undefined when it is not known, or too old. */
+  #portOf(mac: number): LinkEnd | undefined {
+    const learned = this.#fdb.get(mac);
+    if (learned === undefined || this.#timers.nowMs() - learned.seenMs > AGEING_MS) return undefined;
+    return learned.port;
   }
 
   #flush(port: LinkEnd): void {

@@ -16,7 +16,7 @@ import { LearningSwitch } from './learning-switch.ts';
 import { Link, type LinkEnd } from './link.ts';
 
 /** Inside of a site, and between the sites: two data centres some 1000 km of fibre apart. */
-export const LAN_DELAY_MS = 0.05;
+const LAN_DELAY_MS = 0.05;
 export const SITE_DELAY_MS = 5;
 
 export interface SiteNode {

@@ -9,7 +9,7 @@ import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN } from '../wire/tcp.ts';
 import type { IpNode } from './ip-node.ts';
 import { readSegment, segment } from './tcp-segment.ts';
 
-export const MSS = 1460;
+const MSS = 1460;
 const WINDOW = 65_535;
 const INITIAL_CWND = 10 * MSS; // RFC 6928 §2
 const INITIAL_RTO_MS = 1000;
