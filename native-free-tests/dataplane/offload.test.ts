@@ -6,17 +6,19 @@ import { HEADROOM, Slab } from '../../src/base/slab.ts';
 import {
   completeChecksum,
   emitSegment,
-  emitVnetHeader,
   planSegments,
   SegmentPlan,
+  wireL3Len,
+} from '../../src/dataplane/offload.ts';
+import { ipv4Check, ipv4Dst, ipv4HeaderLen, ipv4Id, ipv4Src, ipv4TotalLen } from '../../src/wire/ipv4.ts';
+import {
   VNET_GSO_ECN,
   VNET_GSO_TCPV4,
   VNET_GSO_TCPV6,
   VNET_GSO_UDP_L4,
   VNET_NEEDS_CSUM,
-  wireL3Len,
-} from '../../src/dataplane/offload.ts';
-import { ipv4Check, ipv4Dst, ipv4HeaderLen, ipv4Id, ipv4Src, ipv4TotalLen } from '../../src/wire/ipv4.ts';
+  vnetEmit,
+} from '../../src/wire/virtio-net.ts';
 import { host, ip6, pattern, tagged, tcp, tcp6, udp } from '../golden/frames.ts';
 
 const a = host('a', '02:00:00:00:00:0a', '192.0.2.10');
@@ -62,7 +64,7 @@ describe('emitSegment', () => {
             const l4 = l3 + (version === 4 ? 20 : 40);
             const type =
               (version === 4 ? VNET_GSO_TCPV4 : VNET_GSO_TCPV6) | (flags & 0x80 ? VNET_GSO_ECN : 0);
-            emitVnetHeader(batch.view, batch.off[i], VNET_NEEDS_CSUM, type, l4 + 20, mss, l4, 16);
+            vnetEmit(batch.view, batch.off[i], VNET_NEEDS_CSUM, type, l4 + 20, mss, l4, 16);
             const plan = new SegmentPlan();
             expect(planSegments(batch, i, plan)).toBe(true);
             expect(plan.count).toBe(Math.ceil(len / mss));
@@ -112,7 +114,7 @@ describe('emitSegment', () => {
     const options = Uint8Array.of(6, 0, 1, 4, 0, 0, 0, 0); // hop-by-hop options: next header TCP, PadN (RFC 8200 §4.3)
     const frame = ip6({ from: a, to: b, nextHeader: 0, payload: Uint8Array.of(...options, ...segment) });
     const i = put(frame);
-    emitVnetHeader(batch.view, batch.off[i], VNET_NEEDS_CSUM, VNET_GSO_TCPV6, 0, 1400, 62, 16);
+    vnetEmit(batch.view, batch.off[i], VNET_NEEDS_CSUM, VNET_GSO_TCPV6, 0, 1400, 62, 16);
     const plan = new SegmentPlan();
     expect(planSegments(batch, i, plan)).toBe(true);
     expect(plan.count).toBe(3);
@@ -130,7 +132,7 @@ describe('emitSegment', () => {
     const fill = new DataView(base.buffer).getUint16(40);
     const payload = Uint8Array.of(0, 0, fill >> 8, fill & 0xff);
     const i = put(udp({ from: a, to: b, payload, partial: true, pad: false }));
-    emitVnetHeader(batch.view, batch.off[i], VNET_NEEDS_CSUM, VNET_GSO_UDP_L4, 42, 4, 34, 6);
+    vnetEmit(batch.view, batch.off[i], VNET_NEEDS_CSUM, VNET_GSO_UDP_L4, 42, 4, 34, 6);
     const plan = new SegmentPlan();
     expect(planSegments(batch, i, plan)).toBe(true);
     const j = emitSegment(batch, i, plan, 0);
@@ -144,7 +146,7 @@ describe('emitSegment', () => {
     const off = small.slab.reserve(8192) + HEADROOM;
     small.u8.set(tcp({ from: a, to: b, payload: pattern(6000), partial: true }), off);
     const i = small.add(off, 6054, 0, ALL);
-    emitVnetHeader(small.view, off, VNET_NEEDS_CSUM, VNET_GSO_TCPV4, 54, 1448, 34, 16);
+    vnetEmit(small.view, off, VNET_NEEDS_CSUM, VNET_GSO_TCPV4, 54, 1448, 34, 16);
     const plan = new SegmentPlan();
     planSegments(small, i, plan);
     expect(emitSegment(small, i, plan, 0)).toBeGreaterThan(0);
@@ -161,7 +163,7 @@ describe('completeChecksum', () => {
           tcp({ from: a, to: b, payload, partial: true, pad: false }),
           OFFLOAD_VNET | OFFLOAD_CSUM,
         );
-        emitVnetHeader(batch.view, batch.off[i], VNET_NEEDS_CSUM, 0, 0, 0, 34, 16);
+        vnetEmit(batch.view, batch.off[i], VNET_NEEDS_CSUM, 0, 0, 0, 34, 16);
         expect(completeChecksum(batch, i)).toBe(true);
         expect(bytes(i)).toEqual(tcp({ from: a, to: b, payload, pad: false }));
         expect(batch.offload[i]).toBe(OFFLOAD_VNET);
@@ -174,9 +176,9 @@ describe('completeChecksum', () => {
 describe('wireL3Len', () => {
   it('is that of the largest segment', () => {
     const i = put(tcp({ from: a, to: b, payload: pattern(5000), partial: true }));
-    emitVnetHeader(batch.view, batch.off[i], VNET_NEEDS_CSUM, VNET_GSO_TCPV4, 0, 1448, 34, 16);
+    vnetEmit(batch.view, batch.off[i], VNET_NEEDS_CSUM, VNET_GSO_TCPV4, 0, 1448, 34, 16);
     expect(wireL3Len(batch, i)).toBe(1488);
-    emitVnetHeader(batch.view, batch.off[i], VNET_NEEDS_CSUM, VNET_GSO_TCPV4, 0, 9000, 34, 16);
+    vnetEmit(batch.view, batch.off[i], VNET_NEEDS_CSUM, VNET_GSO_TCPV4, 0, 9000, 34, 16);
     expect(wireL3Len(batch, i)).toBe(5040);
   });
 
@@ -218,7 +220,7 @@ describe('offloads of any bytes', () => {
       const u8 = good.slice();
       edit(u8);
       const i = put(u8);
-      emitVnetHeader(batch.view, batch.off[i], VNET_NEEDS_CSUM, VNET_GSO_TCPV4, 54, 1448, 34, 16);
+      vnetEmit(batch.view, batch.off[i], VNET_NEEDS_CSUM, VNET_GSO_TCPV4, 54, 1448, 34, 16);
       return planSegments(batch, i, new SegmentPlan());
     };
     expect(change(() => {})).toBe(true);

@@ -3,13 +3,13 @@
 import { describe, expect, it } from 'vitest';
 import { OFFLOAD_CSUM, OFFLOAD_GSO, OFFLOAD_VNET } from '../../src/base/batch.ts';
 import {
-  emitVnetHeader,
   VNET_GSO_NONE,
   VNET_GSO_TCPV4,
   VNET_GSO_UDP_L4,
   VNET_LEN,
   VNET_NEEDS_CSUM,
-} from '../../src/dataplane/offload.ts';
+  vnetEmit,
+} from '../../src/wire/virtio-net.ts';
 import { pattern, tagged, tcp, udp } from './frames.ts';
 import { frames, type PortOptions, type World } from './harness.ts';
 import { router, S, server, site, vm1, vm2, vm3, vm9, wan } from './site.ts';
@@ -27,7 +27,7 @@ function vnet(
   offset: number,
 ): Uint8Array {
   const u8 = new Uint8Array(VNET_LEN);
-  emitVnetHeader(new DataView(u8.buffer), VNET_LEN, flags, type, hdrLen, size, start, offset);
+  vnetEmit(new DataView(u8.buffer), VNET_LEN, flags, type, hdrLen, size, start, offset);
   return u8;
 }
 

@@ -108,17 +108,22 @@ export class Batch {
     const j = this.alloc(this.len[i]);
     if (j < 0) return -1;
     this.u8.copyWithin(this.off[j] - 10, this.off[i] - 10, this.off[i] + this.len[i]);
-    this.port[j] = this.port[i];
-    this.iface[j] = this.iface[i];
-    this.outIface[j] = this.outIface[i];
-    this.l3[j] = this.l3[i];
+    this.inherit(j, i);
     this.adj[j] = this.adj[i];
     this.reason[j] = this.reason[i];
     this.offload[j] = this.offload[i];
     this.trace[j] = this.trace[i];
     this.aux[j] = this.aux[i];
-    this.originated[j] = this.originated[i];
     return j;
+  }
+
+  /** Gives slot `j` what a copy, a segment or a fragment of packet `i` has of it: where it is from, its way, its layers. */
+  inherit(j: number, i: number): void {
+    this.port[j] = this.port[i];
+    this.iface[j] = this.iface[i];
+    this.outIface[j] = this.outIface[i];
+    this.l3[j] = this.l3[i];
+    this.originated[j] = this.originated[i];
   }
 
   /** A mark of slots and scratch, for a node that makes packets, sends them and takes the room back (see `rewind`). */

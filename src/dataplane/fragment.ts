@@ -63,11 +63,7 @@ export function fragmentIpv4(batch: Batch, i: number, mtu: number, out: Uint16Ar
     ipv4SetFlagsFrag(view, off + l3, (flags & ~(IPV4_MF | IPV4_OFFSET_MASK)) | more | offset);
     ipv4RefreshChecksum(view, off + l3);
     batch.len[j] = l3 + head + part;
-    batch.port[j] = batch.port[i];
-    batch.iface[j] = batch.iface[i];
-    batch.outIface[j] = batch.outIface[i];
-    batch.l3[j] = l3;
-    batch.originated[j] = batch.originated[i];
+    batch.inherit(j, i);
     out[n++] = j;
   }
   return n;

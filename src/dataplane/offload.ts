@@ -1,10 +1,7 @@
 // What a sender left to the hardware, done in software: checksums that are partial, and frames that are to be cut into
-// segments (GSO). A frame with OFFLOAD_VNET has a virtio_net_hdr (virtio 1.2 §5.1.6, little-endian) in the 10 bytes before it:
-//
-//   0 flags u8 · 1 gso_type u8 · 2 hdr_len u16 · 4 gso_size u16 · 6 csum_start u16 · 8 csum_offset u16
-//
-// csum_start counts from the frame's first byte. Such a frame goes through the gateway as it is, up to an egress port that
-// takes plain frames only: there `completeChecksum` finishes a partial checksum, or `planSegments` and `emitSegment` cut.
+// segments (GSO). A frame with OFFLOAD_VNET has a virtio_net_hdr before it (wire/virtio-net.ts). It goes through the gateway
+// as it is, up to an egress port that takes plain frames only: there `completeChecksum` finishes a partial checksum, or
+// `planSegments` and `emitSegment` cut.
 // hdr_len is a hint (virtio 1.2 §5.1.6.2), so lengths are taken from the packet's own headers.
 
 import { type Batch, OFFLOAD_CSUM, OFFLOAD_GSO, OFFLOAD_VNET } from '../base/batch.ts';
@@ -28,49 +25,20 @@ import {
 import { IPV6_HLEN, ipv6PayloadLen } from '../wire/ipv6.ts';
 import { TCP_CWR, TCP_FIN, TCP_HLEN, TCP_PSH, tcpFlags, tcpHeaderLen, tcpSeq } from '../wire/tcp.ts';
 import { UDP_HLEN } from '../wire/udp.ts';
-
-/** Bytes of the virtio_net_hdr before the frame. */
-export const VNET_LEN = 10;
-/** `flags`: the checksum at csum_start + csum_offset is partial. */
-export const VNET_NEEDS_CSUM = 1;
-/** `gso_type`. UFO (3) and tunnels are none that a port may hand over: they were never negotiated. */
-export const VNET_GSO_NONE = 0;
-export const VNET_GSO_TCPV4 = 1;
-export const VNET_GSO_TCPV6 = 4;
-export const VNET_GSO_UDP_L4 = 5;
-/** `gso_type` bit: the first segment alone keeps CWR. `emitSegment` does so for every TCP frame. */
-export const VNET_GSO_ECN = 0x80;
-
-const gsoType = (batch: Batch, i: number): number =>
-  batch.view.getUint8(batch.off[i] - VNET_LEN + 1) & ~VNET_GSO_ECN;
-const gsoSize = (batch: Batch, i: number): number => batch.view.getUint16(batch.off[i] - VNET_LEN + 4, true);
-const csumStart = (batch: Batch, i: number): number =>
-  batch.view.getUint16(batch.off[i] - VNET_LEN + 6, true);
-const csumOffset = (batch: Batch, i: number): number =>
-  batch.view.getUint16(batch.off[i] - VNET_LEN + 8, true);
-
-/**
- * Writes a virtio_net_hdr into the 10 bytes before the frame at `off`; fields as in virtio 1.2 §5.1.6.
- * For whoever makes such frames: ports, tests, the simulator.
- */
-export function emitVnetHeader(
-  view: DataView,
-  off: number,
-  flags: number,
-  type: number,
-  hdrLen: number,
-  size: number,
-  start: number,
-  offset: number,
-): void {
-  const at = off - VNET_LEN;
-  view.setUint8(at, flags);
-  view.setUint8(at + 1, type);
-  view.setUint16(at + 2, hdrLen, true);
-  view.setUint16(at + 4, size, true);
-  view.setUint16(at + 6, start, true);
-  view.setUint16(at + 8, offset, true);
-}
+import {
+  VNET_GSO_TCPV4,
+  VNET_GSO_TCPV6,
+  VNET_GSO_UDP_L4,
+  VNET_LEN,
+  vnetCsumOffset,
+  vnetCsumStart,
+  vnetGsoSize,
+  vnetGsoType,
+  vnetHdrLen,
+  vnetSetCsumStart,
+  vnetSetFlags,
+  vnetSetHdrLen,
+} from '../wire/virtio-net.ts';
 
 /**
  * Takes the virtio header of packet `i` along when the frame that started at `oldOff` starts `delta` bytes later (+4: its tag
@@ -80,13 +48,11 @@ export function emitVnetHeader(
 export function moveVnetHeader(batch: Batch, i: number, oldOff: number, delta: number): void {
   if ((batch.offload[i] & OFFLOAD_VNET) === 0) return;
   const { u8, view } = batch;
-  const from = oldOff - VNET_LEN;
-  const to = from + delta;
-  u8.copyWithin(to, from, oldOff);
-  const hdrLen = view.getUint16(to + 2, true);
-  if (hdrLen >= ETH_HLEN) view.setUint16(to + 2, hdrLen - delta, true);
-  if ((batch.offload[i] & OFFLOAD_CSUM) !== 0)
-    view.setUint16(to + 6, view.getUint16(to + 6, true) - delta, true);
+  const off = oldOff + delta;
+  u8.copyWithin(off - VNET_LEN, oldOff - VNET_LEN, oldOff);
+  const hdrLen = vnetHdrLen(view, off);
+  if (hdrLen >= ETH_HLEN) vnetSetHdrLen(view, off, hdrLen - delta);
+  if ((batch.offload[i] & OFFLOAD_CSUM) !== 0) vnetSetCsumStart(view, off, vnetCsumStart(view, off) - delta);
 }
 
 /**
@@ -98,13 +64,13 @@ export function completeChecksum(batch: Batch, i: number): boolean {
   const { view } = batch;
   const off = batch.off[i];
   const len = batch.len[i];
-  const start = csumStart(batch, i);
-  const field = start + csumOffset(batch, i);
+  const start = vnetCsumStart(view, off);
+  const field = start + vnetCsumOffset(view, off);
   if (start < ETH_HLEN || field + 2 > len) return false;
   const sum = checksum(view, off + start, len - start);
   // zero means "none" in UDP; in TCP the two are equal (RFC 768, RFC 1071 §1)
   view.setUint16(off + field, sum === 0 ? 0xffff : sum);
-  view.setUint8(off - VNET_LEN, 0);
+  vnetSetFlags(view, off, 0);
   batch.offload[i] &= ~OFFLOAD_CSUM;
   return true;
 }
@@ -134,8 +100,8 @@ export function planSegments(batch: Batch, i: number, plan: SegmentPlan): boolea
   const off = batch.off[i];
   let len = batch.len[i];
   const l3 = batch.l3[i];
-  const type = gsoType(batch, i);
-  const size = gsoSize(batch, i);
+  const type = vnetGsoType(view, off);
+  const size = vnetGsoSize(view, off);
   if (size === 0 || l3 + IPV4_HLEN > len) return false;
   const version = view.getUint8(off + l3) >>> 4;
   const tcp = type === VNET_GSO_TCPV4 || type === VNET_GSO_TCPV6;
@@ -151,7 +117,7 @@ export function planSegments(batch: Batch, i: number, plan: SegmentPlan): boolea
     len = Math.min(len, l3 + ipv4TotalLen(view, off + l3));
   } else if (version === 6) {
     // csum_start finds the transport header behind whatever extension headers there are
-    l4 = (batch.offload[i] & OFFLOAD_CSUM) !== 0 ? csumStart(batch, i) : l3 + IPV6_HLEN;
+    l4 = (batch.offload[i] & OFFLOAD_CSUM) !== 0 ? vnetCsumStart(view, off) : l3 + IPV6_HLEN;
     if (l4 < l3 + IPV6_HLEN || l3 + IPV6_HLEN > len) return false;
     len = Math.min(len, l3 + IPV6_HLEN + ipv6PayloadLen(view, off + l3));
   } else return false;
@@ -181,7 +147,8 @@ export function emitSegment(batch: Batch, i: number, plan: SegmentPlan, k: numbe
   const payload = Math.min(plan.size, plan.end - start);
   const j = batch.alloc(headerLen + payload);
   if (j < 0) return -1;
-  copyColumns(batch, i, j);
+  batch.inherit(j, i);
+  batch.trace[j] = batch.trace[i];
   const off = batch.off[j];
   u8.copyWithin(off, from, from + headerLen);
   u8.copyWithin(off + headerLen, from + start, from + start + payload);
@@ -209,15 +176,6 @@ export function emitSegment(batch: Batch, i: number, plan: SegmentPlan, k: numbe
   const sum = ~fold16(sum16(view, off + l4, l4Len, pseudo)) & 0xffff;
   view.setUint16(field, sum === 0 ? 0xffff : sum);
   return j;
-}
-
-function copyColumns(batch: Batch, i: number, j: number): void {
-  batch.port[j] = batch.port[i];
-  batch.iface[j] = batch.iface[i];
-  batch.outIface[j] = batch.outIface[i];
-  batch.l3[j] = batch.l3[i];
-  batch.trace[j] = batch.trace[i];
-  batch.originated[j] = batch.originated[i];
 }
 
 const scratchPlan = new SegmentPlan();

@@ -21,6 +21,8 @@ import {
   vnetFlags,
   vnetGsoType,
   vnetHdrLen,
+  vnetSetCsumStart,
+  vnetSetHdrLen,
 } from '../wire/virtio-net.ts';
 import { MessageVector } from './message-vector.ts';
 import { ERRNO, loadNative, type Native, type NativeMemory } from './native.ts';
@@ -204,8 +206,8 @@ class AfPacketPort implements Port {
     if (vnetGsoType(view, off) !== VNET_GSO_NONE) bits |= OFFLOAD_GSO;
     if ((status & TP_STATUS_VLAN_VALID) !== 0) {
       const tpid = (status & TP_STATUS_VLAN_TPID_VALID) === 0 ? DOT1Q_TPID : tpVlanTpid(view, slot);
-      if ((bits & OFFLOAD_CSUM) !== 0) view.setUint16(off - 4, vnetCsumStart(view, off) + DOT1Q_LEN, true);
-      if ((bits & OFFLOAD_GSO) !== 0) view.setUint16(off - 8, vnetHdrLen(view, off) + DOT1Q_LEN, true);
+      if ((bits & OFFLOAD_CSUM) !== 0) vnetSetCsumStart(view, off, vnetCsumStart(view, off) + DOT1Q_LEN);
+      if ((bits & OFFLOAD_GSO) !== 0) vnetSetHdrLen(view, off, vnetHdrLen(view, off) + DOT1Q_LEN);
       u8.copyWithin(off - VNET_LEN - DOT1Q_LEN, off - VNET_LEN, off);
       off = dot1qPush(u8, view, off, tpVlanTci(view, slot), tpid);
       len += DOT1Q_LEN;

@@ -10,10 +10,8 @@ import { copyBytes } from '../base/bytes.ts';
 import { assert } from '../base/errors.ts';
 import type { PortId } from '../base/ids.ts';
 import { FRAME_MAX, HEADROOM, type Slab } from '../base/slab.ts';
+import { VNET_LEN } from '../wire/virtio-net.ts';
 import { createPortStats, type Port } from './port.ts';
-
-/** Bytes of the virtio_net_hdr in front of an offloaded frame (virtio 1.2 §5.1.6, without num_buffers). */
-const VNET_LEN = 10;
 
 export interface MemoryPortOptions {
   readonly id: PortId;

@@ -23,7 +23,13 @@ import {
 import { IPV6_HLEN, ipv6NextHeader, ipv6PayloadLen } from '../wire/ipv6.ts';
 import { TCP_HLEN, tcpHeaderLen } from '../wire/tcp.ts';
 import { UDP_HLEN } from '../wire/udp.ts';
-import { VNET_GSO_NONE, VNET_GSO_TCPV4, VNET_GSO_TCPV6, vnetEmit } from '../wire/virtio-net.ts';
+import {
+  VNET_GSO_NONE,
+  VNET_GSO_TCPV4,
+  VNET_GSO_TCPV6,
+  VNET_NEEDS_CSUM,
+  vnetEmit,
+} from '../wire/virtio-net.ts';
 
 const TCP_CHECKSUM_AT = 16;
 const UDP_CHECKSUM_AT = 6;
@@ -69,12 +75,12 @@ export function markPartialChecksum(view: DataView, off: number, len: number, mt
       : fold16(pseudoSum6(view, ip, protocol, l4Len));
   if (view.getUint16(ip + l4 + at) !== pseudo) return 0;
   if (l4 + l4Len <= mtu) {
-    vnetEmit(view, off, VNET_GSO_NONE, 0, 0, l3 + l4, at);
+    vnetEmit(view, off, VNET_NEEDS_CSUM, VNET_GSO_NONE, 0, 0, l3 + l4, at);
     return OFFLOAD_VNET | OFFLOAD_CSUM;
   }
   const headers = l4 + tcpHeaderLen(view, ip + l4);
   if (!tcp || headers >= mtu || headers > l4 + l4Len) return PARTIAL_UNKNOWN_SEGMENTS;
   const gsoType = type === ETHERTYPE_IPV4 ? VNET_GSO_TCPV4 : VNET_GSO_TCPV6;
-  vnetEmit(view, off, gsoType, l3 + headers, mtu - headers, l3 + l4, at);
+  vnetEmit(view, off, VNET_NEEDS_CSUM, gsoType, l3 + headers, mtu - headers, l3 + l4, at);
   return OFFLOAD_VNET | OFFLOAD_CSUM | OFFLOAD_GSO;
 }

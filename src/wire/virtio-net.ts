@@ -9,7 +9,7 @@
 export const VNET_LEN = 10;
 /** `flags`: the checksum at csum_start + csum_offset is partial (VIRTIO_NET_HDR_F_NEEDS_CSUM). */
 export const VNET_NEEDS_CSUM = 1;
-/** `gso_type` (VIRTIO_NET_HDR_GSO_*). */
+/** `gso_type` (VIRTIO_NET_HDR_GSO_*). UFO (3) and tunnels are none that a port may hand over: they are never negotiated. */
 export const VNET_GSO_NONE = 0;
 export const VNET_GSO_TCPV4 = 1;
 export const VNET_GSO_TCPV6 = 4;
@@ -36,17 +36,25 @@ export function vnetClear(view: DataView, off: number): void {
   view.setUint16(off - 2, 0);
 }
 
-/** Writes a header that asks for a checksum and, with a gso_type, for segmentation. */
+export const vnetSetFlags = (view: DataView, off: number, flags: number): void =>
+  view.setUint8(off - 10, flags);
+export const vnetSetHdrLen = (view: DataView, off: number, len: number): void =>
+  view.setUint16(off - 8, len, true);
+export const vnetSetCsumStart = (view: DataView, off: number, start: number): void =>
+  view.setUint16(off - 4, start, true);
+
+/** Writes a whole header, for whoever makes such frames. */
 export function vnetEmit(
   view: DataView,
   off: number,
+  flags: number,
   gsoType: number,
   hdrLen: number,
   gsoSize: number,
   csumStart: number,
   csumOffset: number,
 ): void {
-  view.setUint8(off - 10, VNET_NEEDS_CSUM);
+  view.setUint8(off - 10, flags);
   view.setUint8(off - 9, gsoType);
   view.setUint16(off - 8, hdrLen, true);
   view.setUint16(off - 6, gsoSize, true);
