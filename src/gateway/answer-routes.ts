@@ -18,11 +18,14 @@ const nextHopRow = (plane: ControlPlane, hop: Path | RibNextHop): RouteNextHop =
   interface: hop.iface === undefined || hop.kind === 'blackhole' ? null : plane.interfaces.names[hop.iface],
 });
 
+/** VM of each host route, by address. */
+const vmsByAddress = (plane: ControlPlane): ReadonlyMap<number, string> =>
+  new Map(plane.inventory.list().flatMap((vm) => vm.addresses.map((ip) => [ip, vm.name] as const)));
+
 /** Whose route it is: the VM of a host route, the peer of a BGP route. */
-function originOf(plane: ControlPlane, row: RibRow): string | null {
+function originOf(row: RibRow, vms: ReadonlyMap<number, string>): string | null {
   if (row.source === 'bgp') return row.key;
-  if (row.source !== 'mobility') return null;
-  return plane.inventory.list().find((vm) => vm.addresses.includes(row.prefix))?.name ?? null;
+  return row.source === 'mobility' ? (vms.get(row.prefix) ?? null) : null;
 }
 
 /** Rows of `show routes`: all, those of the longest match of an address, or a prefix with its more specifics. */
@@ -38,6 +41,7 @@ export function routeRows(
   }
   const within = selector(plane, wanted);
   const wallMs = plane.clock.wallMs();
+  const vms = vmsByAddress(plane);
   const rows: RouteRow[] = [];
   for (const row of plane.rib.snapshot()) {
     if (!within(row.prefix, row.len) || (source !== undefined && row.source !== source)) continue;
@@ -52,7 +56,7 @@ export function routeRows(
       installed: row.installed,
       reason: row.reason,
       ageSeconds: Math.max(0, Math.round((wallMs - row.sinceMs) / 1000)),
-      origin: originOf(plane, row),
+      origin: originOf(row, vms),
     });
   }
   return rows;

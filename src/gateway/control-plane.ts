@@ -93,9 +93,7 @@ export class ControlPlane {
 
   /** Takes an event of the data plane: into the log, and to whom it concerns. */
   onEvent(event: DataplaneEvent): void {
-    const vm = this.inventory
-      .list()
-      .find((v) => v.network === event.network && v.macHi === event.macHi && v.macLo === event.macLo);
+    const vm = this.inventory.withMac(event.network, event.macHi, event.macLo);
     if (event.kind === 'asymmetric-inbound' && event.network >= 0) {
       this.inventory.sawAsymmetric(networkId(event.network), event.macHi, event.macLo);
     }
