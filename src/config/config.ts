@@ -6,7 +6,6 @@ import type { ParsedConfig } from './schema.ts';
 export type PortConfig = ParsedConfig['ports'][number];
 export type NetworkConfig = ParsedConfig['networks'][number];
 export type MemberConfig = NetworkConfig['members'][number];
-export type BgpConfig = NonNullable<ParsedConfig['bgp']>;
 
 export interface InterfaceConfig extends Omit<ParsedConfig['interfaces'][number], 'hostStack' | 'mtu'> {
   readonly hostStack: boolean;
