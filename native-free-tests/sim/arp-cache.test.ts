@@ -73,6 +73,14 @@ describe('ArpCache', () => {
     expect(cache.lookup(peer.ip)).toBe('02:00:00:00:00:bb');
   });
 
+  it('takes no answer that nobody asked for, unless it knows the neighbor (Linux)', () => {
+    cache.receive(arpReply({ from: peer, to: me }));
+    expect(cache.lookup(peer.ip)).toBe('none');
+    cache.receive(arpRequest({ from: peer, for: me }));
+    cache.receive(arpReply({ from: moved, to: me }));
+    expect(cache.lookup(peer.ip)).toBe('02:00:00:00:00:bb');
+  });
+
   it('takes the sender of any request: so a gateway that asks poisons a cache', () => {
     cache.receive(arpRequest({ from: peer, for: me }));
     cache.receive(arpRequest({ from: moved, for: host('x', '02:00:00:00:00:0c', '192.0.2.3') }));

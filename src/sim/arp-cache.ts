@@ -92,10 +92,11 @@ export class ArpCache {
     const sender = { hi: arpSenderMacHi(view, ETH_HLEN), lo: arpSenderMacLo(view, ETH_HLEN) };
     // Our own announcement come back, or somebody with our address: we keep it (RFC 5227 §2.4 c), and learn nothing.
     if (senderIp === ip) return;
-    const forMe = arpTargetIp(view, ETH_HLEN) === ip;
-    // A probe has no sender address, and nothing to learn from (RFC 5227 §2.1.1).
-    if (senderIp !== 0 && (forMe || this.#entries.has(senderIp))) this.#confirm(senderIp, sender);
-    if (!forMe || arpOp(view, ETH_HLEN) !== ARP_REQUEST) return;
+    const asksMe = arpTargetIp(view, ETH_HLEN) === ip && arpOp(view, ETH_HLEN) === ARP_REQUEST;
+    // A probe has no sender address, and nothing to learn from (RFC 5227 §2.1.1). An answer that nobody asked for makes no
+    // entry, as with Linux; RFC 826 would make one.
+    if (senderIp !== 0 && (asksMe || this.#entries.has(senderIp))) this.#confirm(senderIp, sender);
+    if (!asksMe) return;
     transmit(
       arpFrame({ op: ARP_REPLY, sender: mac, senderIp: ip, target: sender, targetIp: senderIp, to: sender }),
     );
