@@ -5,8 +5,9 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { LabDriver } from '../../src/lab/driver.ts';
+import type { LabDriver, MoveKind } from '../../src/lab/driver.ts';
 import { createInProcessDriver, type InProcessOptions } from '../../src/lab/in-process-driver.ts';
 import type { LabReport } from '../../src/lab/report.ts';
 import { runScenario } from '../../src/lab/scenario.ts';
@@ -168,6 +169,45 @@ describe('createInProcessDriver', () => {
     expect(await driver.sourceHasHostRoute('vm1', true, 1000)).toBe(false);
     expect(await state()).toBe('AT_SOURCE');
     await driver.down();
+  });
+
+  it('reaches everybody from everywhere after any sequence of moves, filters and new extensions', async () => {
+    type Act = readonly [kind: MoveKind | 'filter' | 'learn' | 'proximity' | 'ping', n: number];
+    const vms = ['vm1', 'vm2', 'vm3'] as const;
+    const hosts = [...vms, 'vm4', 'src-host', 'native', 'internet'] as const;
+    const act: fc.Arbitrary<Act> = fc.tuple(
+      fc.constantFrom('bulk', 'vmotion', 'power-cycle', 'filter', 'learn', 'proximity', 'ping'),
+      fc.nat(41),
+    );
+    const perform = async (driver: LabDriver, [kind, n]: Act): Promise<void> => {
+      const vm = vms[n % vms.length];
+      if (kind === 'filter') await driver.setHostRouteFilter(n % 2 === 0);
+      else if (kind === 'proximity') await driver.setProximity(n % 3 > 0);
+      else if (kind === 'ping') await driver.ping(hosts[n % 7], hosts[(n + 1 + Math.floor(n / 7)) % 7], 1);
+      else if (kind === 'learn') await driver.sourceHasHostRoute(vm, true, 100);
+      else {
+        const atSource = (await driver.vms()).find((v) => v.name === vm)?.state === 'AT_SOURCE';
+        if (atSource === (kind !== 'power-cycle')) await driver.move(vm, kind);
+      }
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), fc.array(act, { maxLength: 12 }), async (seed, acts) => {
+        const driver = createInProcessDriver(ESG, { seed });
+        await driver.up();
+        for (const a of acts) await perform(driver, a);
+        const lost: string[] = [];
+        for (const from of hosts) {
+          for (const to of hosts) {
+            if (from === to) continue;
+            const { sent, received } = await driver.ping(from, to, 1);
+            if (received < sent) lost.push(`${from} → ${to}`);
+          }
+        }
+        expect(lost).toEqual([]);
+        await driver.down();
+      }),
+      { numRuns: 15 },
+    );
   });
 
   it('refuses to move a host that has one place only', async () => {
