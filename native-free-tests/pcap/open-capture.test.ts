@@ -81,7 +81,7 @@ describe('openCapture', () => {
   });
 });
 
-describe.skipIf(INDEXED_CAPTURES.length === 0)('openCapture on real captures', () => {
+describe.skipIf(INDEXED_CAPTURES.length === 0)('openCapture on real captures (needs ../shared/data/captures)', () => {
   it('has all of them', () => {
     expect(INDEXED_CAPTURES).toHaveLength(31);
   });

@@ -346,7 +346,7 @@ describe('replay', () => {
   });
 
   it.skipIf(INDEXED_CAPTURES.length === 0)(
-    'accounts for every packet of real captures, at three ports at once',
+    'accounts for every packet of real captures, at three ports at once (needs ../shared/data/captures)',
     async () => {
       const outDir = join(root, 'real');
       const config = configOf(CONFIG);
