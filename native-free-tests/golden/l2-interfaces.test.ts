@@ -221,6 +221,18 @@ describe('interface counters', () => {
     expect(w.counted()).toEqual({ 'tx-failed': 1, 'tx-oversize': 1 });
     expect(w.ifaceCounter('vm2', 'txDrops')).toBe(1);
     expect(w.ifaceCounter('vm3', 'txDrops')).toBe(1);
+    expect(w.ifaceCounter('vm1', 'rxDrops')).toBe(0);
+  });
+
+  it('count a drop once, at the interface that it is about, also of a flooded frame', () => {
+    const w = site({}, { vm2: { mtu: 1000 }, vm3: { mtu: 1000 } });
+    w.send({ vm1: [udp({ from: vm1, to: broadcast, payload: pattern(1200) }), new Uint8Array(13)] });
+    expect(w.counted()).toEqual({ 'tx-oversize': 2, runt: 1 });
+    expect(w.ifaceCounter('vm1', 'rxDrops')).toBe(0); // a runt has no VLAN, so no interface
+    expect(w.ifaceCounter('vm2', 'txDrops')).toBe(1);
+    expect(w.ifaceCounter('vm3', 'txDrops')).toBe(1);
+    w.send({ vm1: [udp({ from: T, to: vm2 })] });
+    expect(w.ifaceCounter('vm1', 'rxDrops')).toBe(1);
   });
 });
 

@@ -130,15 +130,24 @@ export class Context {
     this.#next.vectors[node][this.#next.counts[node]++] = i;
   }
 
-  /** Ends slot `i`: counts the reason and the total that its class belongs to. */
+  /** Ends slot `i`: counts the reason, the total that its class belongs to, and a drop of the interface that it came by. */
   drop(i: number, reason: number): void {
-    this.batch.reason[i] = reason;
-    this.counters.reasons[reason]++;
-    if (REASONS[reason].cls === 'consume') this.counters.totals[TOTAL.consumed]++;
-    else {
-      this.counters.totals[TOTAL.dropped]++;
+    if (REASONS[reason].cls !== 'consume') {
       this.counters.ifaces[this.batch.iface[i] * IF_COUNTER_STRIDE + IF_COUNTER.rxDrops]++;
     }
+    this.#end(i, reason);
+  }
+
+  /** As `drop`, of the interface by which slot `i` was to leave. */
+  dropEgress(i: number, reason: number): void {
+    this.counters.ifaces[this.batch.outIface[i] * IF_COUNTER_STRIDE + IF_COUNTER.txDrops]++;
+    this.#end(i, reason);
+  }
+
+  #end(i: number, reason: number): void {
+    this.batch.reason[i] = reason;
+    this.counters.reasons[reason]++;
+    this.counters.totals[REASONS[reason].cls === 'consume' ? TOTAL.consumed : TOTAL.dropped]++;
     if (this.batch.trace[i] >= 0) this.trace.end(this.batch, i, this.#at, reason);
   }
 

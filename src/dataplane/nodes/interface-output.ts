@@ -9,7 +9,6 @@ import { IF_COUNTER, IF_COUNTER_STRIDE, TOTAL } from '../../stats/counters.ts';
 import { REASON } from '../../stats/reasons.ts';
 import { DOT1Q_LEN, dot1qPush } from '../../wire/dot1q.ts';
 import { ETH_HLEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ethernetType } from '../../wire/ethernet.ts';
-import { NO_IFACE } from '../bridge.ts';
 import type { Context, GraphNode } from '../graph.ts';
 import {
   completeChecksum,
@@ -39,7 +38,7 @@ export function createInterfaceOutput(): GraphNode {
         const i = idx[k];
         const reason = prepare(batch, i, ctx, plan);
         if (reason !== 0) {
-          fail(batch, i, ctx, reason);
+          ctx.dropEgress(i, reason);
           idx[k] = ENDED;
         } else ready[interfaces.port[batch.outIface[i]]]++;
       }
@@ -134,11 +133,5 @@ function flush(port: Port, list: Uint16Array, n: number, ctx: Context): void {
     counters.ifaces[row + IF_COUNTER.txBytes] += batch.len[i];
     if (batch.trace[i] >= 0) ctx.trace.sent(batch, i);
   }
-  for (let q = sent; q < n; q++) fail(batch, list[q], ctx, REASON['tx-failed']);
-}
-
-function fail(batch: Batch, i: number, ctx: Context, reason: number): void {
-  const out = batch.outIface[i];
-  if (out !== NO_IFACE) ctx.counters.ifaces[out * IF_COUNTER_STRIDE + IF_COUNTER.txDrops]++;
-  ctx.drop(i, reason);
+  for (let q = sent; q < n; q++) ctx.dropEgress(list[q], REASON['tx-failed']);
 }
