@@ -9,7 +9,7 @@ import type { Answers, Call, Params, RequestName } from '../../src/gateway/api.t
 import { createInlineGateway, type InlineGateway } from '../../src/gateway/inline.ts';
 import { createMemoryPort, type MemoryPort } from '../../src/ports/memory.ts';
 import { formatFrame } from '../../src/wire/format.ts';
-import { host } from '../golden/frames.ts';
+import { arpReply, arpRequest, gratuitousArp, host } from '../golden/frames.ts';
 
 export const S = host('S', '02:00:00:00:10:01', '192.168.10.1');
 export const T = host('T', '02:00:00:00:10:fe', '192.168.10.1');
@@ -137,4 +137,13 @@ export function createInlineSite(text = CONFIG): InlineSite {
       }
     },
   };
+}
+
+/** Everybody is known: the router on the WAN, vm1 and vm2 at their places, vm3 behind the extension. */
+export function meet(site: InlineSite): void {
+  site.send('wan0', arpReply({ from: router, to: wan }));
+  site.send('rack1', arpRequest({ from: vm1, for: T }));
+  site.send('rack2', gratuitousArp({ from: vm2 }));
+  site.send('ext0', gratuitousArp({ from: vm3 }));
+  for (const port of ['wan0', 'ext0', 'rack1', 'rack2']) site.sent(port);
 }
