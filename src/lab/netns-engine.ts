@@ -25,6 +25,8 @@ import type { LabNode, Topology } from './topology.ts';
 
 const LINK_MTU = 9500;
 const READY_MS = 10_000;
+/** So much of Nearhop's log is shown when it does not start: a faulty config is described in about eight lines. */
+const LOG_LINES = 12;
 
 /** The command, which is the bundle that this module is in. */
 const nearhopCommand = (): string[] => [
@@ -183,7 +185,7 @@ export async function nearhopUp(topology: Topology, node: LabNode, config?: stri
   child.unref();
   for (const deadline = Date.now() + READY_MS; !existsSync(socket); ) {
     if (exit !== undefined || Date.now() > deadline) {
-      const said = readFileSync(log, 'utf8').trim().split('\n').slice(-5).join('\n');
+      const said = readFileSync(log, 'utf8').trim().split('\n').slice(-LOG_LINES).join('\n');
       throw new NearhopError('lab-nearhop-failed', `Nearhop in node ${node.name} did not come up:\n${said}`);
     }
     await sleep(20);
