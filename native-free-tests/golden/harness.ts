@@ -157,7 +157,8 @@ export class World {
 
   /** The FDB knows this MAC behind this interface. */
   seen(network: string, who: Host, at: string): this {
-    this.fdb.learn(this.networkId(network), who.mac.hi, who.mac.lo, this.iface(at), this.clock.nowMs());
+    this.fdb.nowMs = this.clock.nowMs();
+    this.fdb.learn(this.networkId(network), who.mac.hi, who.mac.lo, this.iface(at));
     return this;
   }
 

@@ -13,13 +13,18 @@ import {
 
 const HI = 0x0200;
 
+const learnAt = (fdb: Fdb, network: number, hi: number, lo: number, iface: number, nowMs: number): number => {
+  fdb.nowMs = nowMs;
+  return fdb.learn(network, hi, lo, iface);
+};
+
 describe('Fdb', () => {
   it('learns, knows, and sees a move', () => {
     const fdb = new Fdb(8);
     expect(fdb.find(1, HI, 7)).toBe(-1);
-    expect(fdb.learn(1, HI, 7, 3, 0)).toBe(LEARN_NEW);
-    expect(fdb.learn(1, HI, 7, 3, 5)).toBe(LEARN_KNOWN);
-    expect(fdb.learn(1, HI, 7, 4, 6)).toBe(LEARN_MOVED);
+    expect(learnAt(fdb, 1, HI, 7, 3, 0)).toBe(LEARN_NEW);
+    expect(learnAt(fdb, 1, HI, 7, 3, 5)).toBe(LEARN_KNOWN);
+    expect(learnAt(fdb, 1, HI, 7, 4, 6)).toBe(LEARN_MOVED);
     expect(fdb.movedFrom).toBe(3);
     expect(fdb.iface[fdb.find(1, HI, 7)]).toBe(4);
     expect([...fdb.entries()]).toEqual([
@@ -29,18 +34,18 @@ describe('Fdb', () => {
 
   it('keeps networks apart', () => {
     const fdb = new Fdb(8);
-    fdb.learn(1, HI, 7, 3, 0);
+    learnAt(fdb, 1, HI, 7, 3, 0);
     expect(fdb.find(2, HI, 7)).toBe(-1);
-    expect(fdb.learn(2, HI, 7, 5, 0)).toBe(LEARN_NEW);
+    expect(learnAt(fdb, 2, HI, 7, 5, 0)).toBe(LEARN_NEW);
     expect(fdb.iface[fdb.find(1, HI, 7)]).toBe(3);
   });
 
   it('ages what is learned or migrated, never what is static', () => {
     const fdb = new Fdb(8, 300);
-    fdb.learn(0, HI, 1, 1, 0);
+    learnAt(fdb, 0, HI, 1, 1, 0);
     fdb.set(0, HI, 2, 1, FDB_MIGRATED, 0);
     fdb.set(0, HI, 3, 1, FDB_STATIC, 0);
-    fdb.learn(0, HI, 4, 1, 200);
+    learnAt(fdb, 0, HI, 4, 1, 200);
     fdb.age(300);
     expect(fdb.size).toBe(4);
     fdb.age(1301);
@@ -51,41 +56,41 @@ describe('Fdb', () => {
   it('age looks at every row within a second, however often it is called', () => {
     const fdb = new Fdb(256, 100);
     fdb.age(0);
-    for (let mac = 0; mac < 256; mac++) fdb.learn(0, HI, mac, 1, 0);
+    for (let mac = 0; mac < 256; mac++) learnAt(fdb, 0, HI, mac, 1, 0);
     for (let ms = 200; ms <= 1200; ms += 10) fdb.age(ms);
     expect(fdb.size).toBe(0);
   });
 
   it('refuses what has no room, and keeps what it has', () => {
     const fdb = new Fdb(4);
-    for (let mac = 0; mac < 4; mac++) expect(fdb.learn(0, HI, mac, 1, 0)).toBe(LEARN_NEW);
-    expect(fdb.learn(0, HI, 9, 1, 0)).toBe(LEARN_FULL);
+    for (let mac = 0; mac < 4; mac++) expect(learnAt(fdb, 0, HI, mac, 1, 0)).toBe(LEARN_NEW);
+    expect(learnAt(fdb, 0, HI, 9, 1, 0)).toBe(LEARN_FULL);
     expect(fdb.learnedRow).toBe(-1);
     expect(fdb.set(0, HI, 9, 1, FDB_STATIC, 0)).toBe(false);
     expect(fdb.refused).toBe(2);
     for (let mac = 0; mac < 4; mac++) expect(fdb.find(0, HI, mac)).toBeGreaterThanOrEqual(0);
     fdb.remove(0, HI, 2);
-    expect(fdb.learn(0, HI, 9, 1, 0)).toBe(LEARN_NEW);
+    expect(learnAt(fdb, 0, HI, 9, 1, 0)).toBe(LEARN_NEW);
   });
 
   it('a static entry does not move', () => {
     const fdb = new Fdb(4);
     fdb.set(0, HI, 1, 1, FDB_STATIC, 0);
-    expect(fdb.learn(0, HI, 1, 2, 0)).toBe(LEARN_STATIC);
-    expect(fdb.learn(0, HI, 1, 1, 0)).toBe(LEARN_KNOWN);
+    expect(learnAt(fdb, 0, HI, 1, 2, 0)).toBe(LEARN_STATIC);
+    expect(learnAt(fdb, 0, HI, 1, 1, 0)).toBe(LEARN_KNOWN);
     expect(fdb.iface[fdb.find(0, HI, 1)]).toBe(1);
   });
 
   it("a migrated entry becomes learned by the VM's own frames", () => {
     const fdb = new Fdb(4);
     fdb.set(0, HI, 1, 1, FDB_MIGRATED, 0);
-    fdb.learn(0, HI, 1, 1, 5);
+    learnAt(fdb, 0, HI, 1, 1, 5);
     expect([...fdb.entries()][0]).toMatchObject({ source: 'learned', seenMs: 5, moves: 0 });
   });
 
   it('flush forgets what is behind one interface, static entries excepted', () => {
     const fdb = new Fdb(16);
-    for (let mac = 0; mac < 6; mac++) fdb.learn(0, HI, mac, mac % 2, 0);
+    for (let mac = 0; mac < 6; mac++) learnAt(fdb, 0, HI, mac, mac % 2, 0);
     fdb.set(0, HI, 9, 1, FDB_STATIC, 0);
     expect(fdb.flush(1)).toBe(3);
     expect([...fdb.entries()].map((e) => e.macLo).sort()).toEqual([0, 2, 4, 9]);
@@ -93,7 +98,7 @@ describe('Fdb', () => {
 
   it('entries of another view read what the writer has', () => {
     const fdb = new Fdb(16);
-    fdb.learn(3, HI, 0xfeedbeef, 2, 77);
+    learnAt(fdb, 3, HI, 0xfeedbeef, 2, 77);
     const reader = new Fdb(16, 300_000, fdb.buffer);
     expect([...reader.entries()]).toEqual([...fdb.entries()]);
     expect(reader.size).toBe(1);
@@ -119,7 +124,7 @@ describe('Fdb', () => {
           const known = model.get(key);
           const room = known !== undefined || model.size < 16;
           if (o.kind === 'learn') {
-            fdb.learn(o.network, HI, o.mac, o.iface, now);
+            learnAt(fdb, o.network, HI, o.mac, o.iface, now);
             if (room && !known?.fixed) model.set(key, { iface: o.iface, fixed: false, seen: now });
           } else if (o.kind === 'remove') {
             expect(fdb.remove(o.network, HI, o.mac)).toBe(model.delete(key));

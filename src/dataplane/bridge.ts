@@ -42,15 +42,15 @@ export function isOnTargetGateway(tables: Tables, network: number, macHi: number
   const { networks, vms } = tables;
   if (networks.proximity[network] === 0) return false; // S4: off, so every VM stays on the source's
   if (networks.extension[network] === NO_IFACE) return true;
-  const vm = vms.find(network, macHi, macLo);
+  const vm = vms.find(network, macHi, macLo | 0);
   return vm >= 0 && vms.side[vm] === SIDE_TARGET;
 }
 
-/** Whether a MAC is the source gateway's, as far as that is known. */
+/** Whether a MAC is the source gateway's, as far as that is known. `macLo` may be signed, as in `Fdb.find`; below too. */
 export function isSourceMac(tables: Tables, network: number, macHi: number, macLo: number): boolean {
   const { networks } = tables;
   return (
-    macLo === networks.sourceMacLo[network] &&
+    (macLo ^ networks.sourceMacLo[network]) === 0 &&
     macHi === networks.sourceMacHi[network] &&
     (macHi | macLo) !== 0
   );
@@ -59,7 +59,7 @@ export function isSourceMac(tables: Tables, network: number, macHi: number, macL
 /** Whether a MAC is the target gateway's. */
 export function isTargetMac(tables: Tables, network: number, macHi: number, macLo: number): boolean {
   const { networks } = tables;
-  return macLo === networks.targetMacLo[network] && macHi === networks.targetMacHi[network];
+  return (macLo ^ networks.targetMacLo[network]) === 0 && macHi === networks.targetMacHi[network];
 }
 
 /** Sends a packet of `network` into its extension, or ends it with the reason why it cannot go there. */

@@ -100,7 +100,7 @@ export class VxlanSender {
     const { view } = batch;
     const off = batch.off[i];
     if (batch.len[i] < ETH_HLEN || ethernetIsGroup(view, off)) return -1;
-    const row = this.#learned.find(0, ethernetDstHi(view, off), ethernetDstLo(view, off));
+    const row = this.#learned.find(0, ethernetDstHi(view, off), ethernetDstLo(view, off) | 0);
     return row < 0 ? -1 : this.#learned.iface[row];
   }
 

@@ -155,15 +155,16 @@ class VxlanPort implements Port {
     const count = this.#received.receive(this.pollFd, from, from + limit);
     if (count <= 0) return 0;
     this.#used += count;
+    this.#learned.nowMs = now;
     let added = 0;
-    for (let i = from; i < from + count; i++) if (this.#take(batch, i, now)) added++;
+    for (let i = from; i < from + count; i++) if (this.#take(batch, i)) added++;
     this.#given += added;
     if (this.#given === 0) this.#used = 0; // nobody releases a round without frames
     return added;
   }
 
   /** Adds the inner frame of datagram `i`; false when it is none for us. */
-  #take(batch: Batch, i: number, nowMs: number): boolean {
+  #take(batch: Batch, i: number): boolean {
     const { view } = batch;
     const off = this.#slots + i * SLOT_BYTES + HEADROOM;
     const len = this.#received.length(i) - VXLAN_HLEN;
@@ -188,7 +189,7 @@ class VxlanPort implements Port {
       return false;
     }
     if (this.#remotes.length > 1 && (view.getUint8(off + 6) & 1) === 0) {
-      this.#learned.learn(0, ethernetSrcHi(view, off), ethernetSrcLo(view, off), remote, nowMs);
+      this.#learned.learn(0, ethernetSrcHi(view, off), ethernetSrcLo(view, off) | 0, remote);
     }
     batch.add(off, len, this.id, bits);
     this.stats.rxPackets++;

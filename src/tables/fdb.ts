@@ -50,6 +50,8 @@ export class Fdb {
   readonly buffer: SharedArrayBuffer;
   /** An entry that no frame has confirmed for this long is forgotten. */
   ageingMs: number;
+  /** Time of what `learn` sees, ms of the data plane's clock: set once a batch, as a double argument would go on the heap. */
+  nowMs = 0;
   /** Interface that the MAC of the last LEARN_MOVED was behind. */
   movedFrom = 0;
   /** Row that the last `learn` was about; -1 after LEARN_FULL. */
@@ -65,6 +67,8 @@ export class Fdb {
   readonly toldMs: Float64Array;
   /** The IPv4 address that it told with it, 0 for none. Writer only. */
   readonly toldIp: Uint32Array;
+  /** `macLo` as signed words, for `find`. */
+  readonly #macLoSigned: Int32Array;
   readonly #source: Uint32Array;
   readonly #moves: Uint32Array;
   /** Odd while the row is being written. */
@@ -80,7 +84,7 @@ export class Fdb {
   readonly #listNext: Int32Array;
   readonly #listPrev: Int32Array;
   /** Keeps a sender who chooses MACs from choosing buckets. */
-  readonly #seed = (Math.random() * 2 ** 32) >>> 0;
+  readonly #seed = (Math.random() * 2 ** 32) | 0;
   #free = 0;
   #sweepAt = 0;
   #sweptMs = Number.NEGATIVE_INFINITY;
@@ -102,6 +106,7 @@ export class Fdb {
     this.network = new Uint32Array(this.buffer, column(2), capacity);
     this.macHi = new Uint32Array(this.buffer, column(3), capacity);
     this.macLo = new Uint32Array(this.buffer, column(4), capacity);
+    this.#macLoSigned = new Int32Array(this.buffer, column(4), capacity);
     this.iface = new Uint32Array(this.buffer, column(5), capacity);
     this.#source = new Uint32Array(this.buffer, column(6), capacity);
     this.#moves = new Uint32Array(this.buffer, column(7), capacity);
@@ -114,31 +119,35 @@ export class Fdb {
     this.#listPrev = new Int32Array(own);
   }
 
-  /** Row of (network, MAC), or -1. */
+  /**
+   * Row of (network, MAC), or -1. Here and in `learn`, `macLo` may be signed (`| 0`), as the packet path has it: V8 puts a u32
+   * of 2^31 and more on the heap when it hands it to a function that it has not inlined.
+   */
   find(network: number, macHi: number, macLo: number): number {
-    for (let r = this.#heads[this.#bucket(network, macHi, macLo)]; r >= 0; r = this.#chain[r]) {
-      if (this.macLo[r] === macLo && this.macHi[r] === macHi && this.network[r] === network) return r;
+    const lo = macLo | 0;
+    for (let r = this.#heads[this.#bucket(network, macHi, lo)]; r >= 0; r = this.#chain[r]) {
+      if (this.#macLoSigned[r] === lo && this.macHi[r] === macHi && this.network[r] === network) return r;
     }
     return -1;
   }
 
-  /** Says that a frame from this MAC came in by `iface`; returns LEARN_*. The caller keeps gateway MACs away. */
-  learn(network: number, macHi: number, macLo: number, iface: number, nowMs: number): number {
+  /** Says that a frame from this MAC came in by `iface` at `nowMs`; returns LEARN_*. The caller keeps gateway MACs away. */
+  learn(network: number, macHi: number, macLo: number, iface: number): number {
     const r = this.find(network, macHi, macLo);
     this.learnedRow = r;
     if (r < 0) {
-      this.learnedRow = this.#insert(network, macHi, macLo, iface, FDB_LEARNED, nowMs);
+      this.learnedRow = this.#insert(network, macHi, macLo, iface, FDB_LEARNED, this.nowMs);
       return this.learnedRow < 0 ? LEARN_FULL : LEARN_NEW;
     }
     if (this.#source[r] === FDB_STATIC) return this.iface[r] === iface ? LEARN_KNOWN : LEARN_STATIC;
-    this.seenMs[r] = nowMs;
+    this.seenMs[r] = this.nowMs;
     if (this.iface[r] === iface) {
       if (this.#source[r] !== FDB_LEARNED) this.#source[r] = FDB_LEARNED;
       return LEARN_KNOWN;
     }
     this.movedFrom = this.iface[r];
     this.#totals[2]++;
-    this.#rewrite(r, iface, FDB_LEARNED, nowMs);
+    this.#rewrite(r, iface, FDB_LEARNED, this.nowMs);
     return LEARN_MOVED;
   }
 

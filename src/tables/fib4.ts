@@ -65,7 +65,7 @@ export class Fib4Reader extends FibReader {
     this.#dir16Second = new Int32Array(shared.dir16Second);
   }
 
-  /** Next-hop index for an IPv4 address (u32); 0 = no route. Plain loads: an atomic load costs two to eight times as much. */
+  /** Next-hop index for an IPv4 address (u32, or the same word signed); 0 = no route. Plain loads: an atomic load costs two to eight times as much. */
   lookup(dst: number): number {
     if (this.#live[0] === LIVE_DIR24) {
       const entry = this.#dir24First[dst >>> 8];

@@ -21,6 +21,8 @@ export class VmTable {
   /** Upper 16 bits of the MAC. */
   readonly macHi: Uint32Array;
   readonly macLo: Uint32Array;
+  /** `macLo` as signed words, for `find`. */
+  readonly #macLoSigned: Int32Array;
   readonly network: Uint32Array;
   /** SIDE_SOURCE or SIDE_TARGET. */
   readonly side: Uint32Array;
@@ -42,6 +44,7 @@ export class VmTable {
     this.#state = new Int32Array(this.buffer, 0, slots);
     this.macHi = column(1);
     this.macLo = column(2);
+    this.#macLoSigned = new Int32Array(this.buffer, 2 * slots * 4, slots);
     this.network = column(3);
     this.side = column(4);
     this.ip = column(5);
@@ -49,16 +52,17 @@ export class VmTable {
     this.#indexFull = new Int32Array(this.buffer, slots * 4 * 8, 1);
   }
 
-  /** Row of the VM with this MAC in this network, or -1. */
+  /** Row of the VM with this MAC in this network, or -1. `macLo` may be signed (`| 0`), as in `Fdb.find`. */
   find(network: number, macHi: number, macLo: number): VmIndex | -1 {
+    const lo = macLo | 0;
     const mask = this.capacity * 2 - 1;
-    let i = (Math.imul(macLo, 0x9e3779b1) ^ Math.imul(macHi + network, 0x85ebca6b)) >>> 0;
+    let i = (Math.imul(lo, 0x9e3779b1) ^ Math.imul(macHi + network, 0x85ebca6b)) >>> 0;
     for (i = (i ^ (i >>> 15)) & mask; ; i = (i + 1) & mask) {
       const state = this.#state[i];
       if (state === FREE) return -1;
       if (
         state === USED &&
-        this.macLo[i] === macLo &&
+        this.#macLoSigned[i] === lo &&
         this.macHi[i] === macHi &&
         this.network[i] === network
       ) {

@@ -15,6 +15,7 @@ import {
 import { type Context, type GraphNode, NODE } from '../graph.ts';
 
 const LINK_LOCAL = 0xa9fe; // 169.254.0.0/16, upper half (RFC 3927)
+const BROADCAST = -1; // 255.255.255.255 as a signed word
 const NO_NETWORK = 0xffff;
 
 export function createIp4Input(): GraphNode {
@@ -33,8 +34,9 @@ export function createIp4Input(): GraphNode {
           continue;
         }
         batch.len[i] = l3 + ipv4TotalLen(view, at);
-        const src = ipv4Src(view, at);
-        const dst = ipv4Dst(view, at);
+        // signed words, for V8 puts a u32 of 2^31 and more on the heap where a call is not inlined
+        const src = ipv4Src(view, at) | 0;
+        const dst = ipv4Dst(view, at) | 0;
         if (martianSource(ctx, batch.iface[i], src)) ctx.drop(i, REASON['ip4-martian-source']);
         else if (groupDestination(ctx, batch.iface[i], dst)) ctx.drop(i, REASON['ip4-multicast']);
         else if (martianDestination(ctx, batch.iface[i], dst)) ctx.drop(i, REASON['ip4-martian-destination']);
@@ -54,13 +56,13 @@ function headerReason(code: number): number {
 /** Loopback, group, limited or ingress-subnet broadcast, zero network, or the ingress interface's own address. */
 function martianSource(ctx: Context, iface: number, src: number): boolean {
   const top = src >>> 24;
-  if (top === 0 || top === 127 || (top >= 224 && top < 240) || src === 0xffffffff) return true;
-  return src === ctx.tables.interfaces.ip[iface] || isSubnetBroadcast(ctx, iface, src);
+  if (top === 0 || top === 127 || (top >= 224 && top < 240) || src === BROADCAST) return true;
+  return (src ^ ctx.tables.interfaces.ip[iface]) === 0 || isSubnetBroadcast(ctx, iface, src);
 }
 
 /** Multicast, limited broadcast, or the ingress subnet's broadcast (RFC 2644: directed broadcasts are not passed on). */
 function groupDestination(ctx: Context, iface: number, dst: number): boolean {
-  return dst >>> 28 === 0xe || dst === 0xffffffff || isSubnetBroadcast(ctx, iface, dst);
+  return dst >>> 28 === 0xe || dst === BROADCAST || isSubnetBroadcast(ctx, iface, dst);
 }
 
 /** Loopback, zero network, or link-local beyond the ingress interface's own link (RFC 3927 §2.7). */
@@ -74,19 +76,19 @@ function martianDestination(ctx: Context, iface: number, dst: number): boolean {
 /** False in subnets without a broadcast address: /31, /32, and interfaces without an address. */
 function isSubnetBroadcast(ctx: Context, iface: number, address: number): boolean {
   const mask = subnetMask(ctx, iface);
-  return mask !== 0 && mask < 0xfffffffe && (subnetAddress(ctx, iface) | ~mask) >>> 0 === address;
+  return mask !== 0 && mask !== -1 && mask !== -2 && (subnetAddress(ctx, iface) | ~mask) === address;
 }
 
-// The subnet on the link that a packet came by: a network's for its VMs, a routed interface's own otherwise.
+// The subnet on the link that a packet came by: a network's for its VMs, a routed interface's own otherwise. Signed words.
 
 function subnetMask(ctx: Context, iface: number): number {
   const { interfaces, networks } = ctx.tables;
   const network = interfaces.network[iface];
-  return network === NO_NETWORK ? interfaces.mask[iface] : networks.mask[network];
+  return network === NO_NETWORK ? interfaces.mask[iface] | 0 : networks.mask[network] | 0;
 }
 
 function subnetAddress(ctx: Context, iface: number): number {
   const { interfaces, networks } = ctx.tables;
   const network = interfaces.network[iface];
-  return network === NO_NETWORK ? interfaces.ip[iface] : networks.subnet[network];
+  return network === NO_NETWORK ? interfaces.ip[iface] | 0 : networks.subnet[network] | 0;
 }

@@ -30,13 +30,13 @@ export function createIp4Lookup(): GraphNode {
       for (let k = 0; k < n; k++) {
         const i = idx[k];
         const at = batch.off[i] + batch.l3[i];
-        const dst = ipv4Dst(view, at);
+        const dst = ipv4Dst(view, at) | 0; // signed, so that it needs no heap where `lookup` is not inlined
         const nh = fib4.lookup(dst);
         const adj = fib4.resolve(nh, fib4.isGroup(nh) ? ipv4FlowHash(view, at) : 0);
         const kind = adjacencies.kind[adj];
         batch.adj[i] = adj;
         if (batch.trace[i] >= 0) {
-          ctx.trace.entry(batch, i, ENTRY_FIB, nh, dst);
+          ctx.trace.entry(batch, i, ENTRY_FIB, nh, dst >>> 0);
           ctx.trace.entry(batch, i, ENTRY_ADJACENCY, adj, adjacencies.iface[adj], adjacencies.nextHop[adj]);
         }
         if (kind === ADJ_LOCAL) ctx.push(local, i);

@@ -59,7 +59,7 @@ function fromLocal(batch: Batch, i: number, ctx: Context): void {
   const off = batch.off[i];
   const network = interfaces.network[batch.iface[i]];
   const dstHi = ethernetDstHi(view, off);
-  const dstLo = ethernetDstLo(view, off);
+  const dstLo = ethernetDstLo(view, off) | 0;
   if (networks.proximity[network] !== 0) {
     if (isTargetMac(ctx.tables, network, dstHi, dstLo)) {
       toTargetGateway(batch, i, ctx, network);

@@ -32,7 +32,7 @@ function bridged(batch: Batch, i: number, ctx: Context): void {
   const network = interfaces.network[from];
   const fromExtension = interfaces.kind[from] === IF_EXTENSION;
   const hi = ethernetDstHi(view, off);
-  const lo = ethernetDstLo(view, off);
+  const lo = ethernetDstLo(view, off) | 0;
   if (isSourceMac(ctx.tables, network, hi, lo)) {
     // S19: the source gateway is nowhere but behind the extension, so no FDB entry is asked
     if (fromExtension) ctx.drop(i, REASON['split-horizon']);
@@ -69,7 +69,7 @@ function routed(batch: Batch, i: number, ctx: Context): void {
   const network = interfaces.network[batch.outIface[i]];
   const row = ethernetIsGroup(view, off)
     ? -1
-    : fdb.find(network, ethernetDstHi(view, off), ethernetDstLo(view, off));
+    : fdb.find(network, ethernetDstHi(view, off), ethernetDstLo(view, off) | 0);
   if (row < 0) {
     ctx.push(NODE['l2-flood'], i);
     return;

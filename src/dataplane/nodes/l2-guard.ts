@@ -94,13 +94,13 @@ function localReason(batch: Batch, i: number, ctx: Context): number {
   const iface = batch.iface[i];
   const network = interfaces.network[iface];
   const hi = ethernetSrcHi(view, off);
-  const lo = ethernetSrcLo(view, off);
+  const lo = ethernetSrcLo(view, off) | 0;
   let claim = isTargetMac(ctx.tables, network, hi, lo) || isSourceMac(ctx.tables, network, hi, lo);
   if (!claim && ethernetType(view, off) === ETHERTYPE_IPV4 && batch.len[i] >= ETH_HLEN + IPV4_HLEN) {
     claim = ipv4Src(view, off + ETH_HLEN) === networks.gatewayIp[network];
   }
   if (!claim) return 0;
-  ctx.events.tell('gateway-claim', ctx.nowMs, iface, network, hi, lo, networks.gatewayIp[network]);
+  ctx.events.tell('gateway-claim', ctx.nowMs, iface, network, hi, lo >>> 0, networks.gatewayIp[network]);
   return REASON['gateway-claim'];
 }
 

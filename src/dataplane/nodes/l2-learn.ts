@@ -38,21 +38,22 @@ export function createL2Learn(): GraphNode {
   return {
     name: 'l2-learn',
     process(batch: Batch, idx: Uint16Array, n: number, ctx: Context): void {
-      const { interfaces, vms } = ctx.tables;
+      const { interfaces, vms, fdb } = ctx.tables;
       const { view } = batch;
+      fdb.nowMs = ctx.nowMs;
       for (let k = 0; k < n; k++) {
         const i = idx[k];
         const off = batch.off[i];
         const iface = batch.iface[i];
         const network = interfaces.network[iface];
         const hi = ethernetSrcHi(view, off);
-        const lo = ethernetSrcLo(view, off);
+        const lo = ethernetSrcLo(view, off) | 0;
         const extension = interfaces.kind[iface] === IF_EXTENSION;
         const arp = ethernetType(view, off) === ETHERTYPE_ARP;
         const source = isSourceMac(ctx.tables, network, hi, lo);
         if (extension && arp && !source) learnSourceGateway(batch, i, ctx, network, sourceLearned);
         if (!source && !isSourceMac(ctx.tables, network, hi, lo)) {
-          learn(ctx, network, hi, lo, iface);
+          learn(batch, i, ctx, network);
           if (!extension) {
             const vm = vms.find(network, hi, lo);
             if (vm < 0 || vms.ip[vm] === 0) tellAboutVm(batch, i, ctx, network, vm < 0);
@@ -67,9 +68,12 @@ export function createL2Learn(): GraphNode {
   };
 }
 
-function learn(ctx: Context, network: number, hi: number, lo: number, iface: number): void {
+function learn(batch: Batch, i: number, ctx: Context, network: number): void {
   const { interfaces, fdb } = ctx.tables;
-  if (fdb.learn(network, hi, lo, iface, ctx.nowMs) !== LEARN_MOVED) return;
+  const iface = batch.iface[i];
+  const hi = ethernetSrcHi(batch.view, batch.off[i]);
+  const lo = ethernetSrcLo(batch.view, batch.off[i]);
+  if (fdb.learn(network, hi, lo | 0, iface) !== LEARN_MOVED) return;
   // between two ports of the target it is the hypervisors' affair; across the extension it is a VM that moved
   if (interfaces.kind[fdb.movedFrom] !== interfaces.kind[iface]) {
     ctx.events.tell('mac-moved', ctx.nowMs, iface, network, hi, lo, 0);
@@ -127,7 +131,7 @@ function tellAboutVm(batch: Batch, i: number, ctx: Context, network: number, unk
   const row = fdb.learnedRow;
   if (row < 0) return; // the FDB is full: whoever fills it with made-up MACs shall not fill main with events
   const ip = seenIp(batch, i, ctx, network);
-  const news = ip !== 0 && ip !== fdb.toldIp[row];
+  const news = (ip ^ fdb.toldIp[row]) !== 0 && ip !== 0;
   if (!news && (!unknown || ctx.nowMs - fdb.toldMs[row] < RETELL_MS)) return;
   const told = ctx.events.tell(
     unknown ? 'vm-unknown' : 'vm-ip-seen',
@@ -136,14 +140,14 @@ function tellAboutVm(batch: Batch, i: number, ctx: Context, network: number, unk
     network,
     fdb.macHi[row],
     fdb.macLo[row],
-    ip,
+    ip >>> 0,
   );
   if (!told) return;
   fdb.toldMs[row] = ctx.nowMs;
   if (ip !== 0) fdb.toldIp[row] = ip;
 }
 
-/** The IPv4 address of the network that the frame says is its sender's; 0 for none. */
+/** The IPv4 address of the network that the frame says is its sender's, as a signed word (see `Fdb.find`); 0 for none. */
 function seenIp(batch: Batch, i: number, ctx: Context, network: number): number {
   const { networks } = ctx.tables;
   const { view } = batch;
@@ -155,5 +159,5 @@ function seenIp(batch: Batch, i: number, ctx: Context, network: number): number 
   else if (type === ETHERTYPE_IPV4 && len >= IPV4_HLEN) ip = ipv4Src(view, payload);
   // out of the subnet the VM forwards for others; the gateway's own address is no VM's
   const inside = (ip & networks.mask[network]) >>> 0 === networks.subnet[network];
-  return inside && ip !== networks.gatewayIp[network] ? ip : 0;
+  return inside && ip !== networks.gatewayIp[network] ? ip | 0 : 0;
 }
