@@ -211,6 +211,11 @@ describe('Handlers', () => {
       { name: 'x', network: 'green', mac: '02:00:00:00:aa:09', gateway: 'moon' },
       'parameter-invalid',
     ],
+    [
+      'vm.add',
+      { name: 'x', network: 'green', mac: '02:00:00:00:aa:09', gateway: 'target' },
+      'vm-gateway-at-source',
+    ],
     ['vm.remove', { vm: 'nobody' }, 'vm-unknown'],
     ['vm.migrate', { vm: 'vm3', kind: 'reverse' }, 'transition-invalid'],
     ['vm.set-ip', { vm: 'vm1', addresses: ['192.168.11.1'] }, 'address-outside'],

@@ -1,4 +1,4 @@
-// The gateway in one thread: packets through both planes, moves and what they announce, and the answer to every request.
+// The gateway in one thread: packets through both planes, moves and what they announce.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { EventRow } from '../../src/gateway/api.ts';

@@ -51,6 +51,13 @@ export function createHandlers(plane: ControlPlane, context: HandlerContext): Ha
       const addresses = (params.addresses ?? []).map(parseIpv4);
       const location = siteOf('location', params.location) ?? 'source';
       const gateway = siteOf('gateway', params.gateway);
+      if (location === 'source' && gateway !== undefined) {
+        throw new NearhopError(
+          'vm-gateway-at-source',
+          `VM '${params.name}' is at the source, so its gateway is the source's (S11)`,
+          { hint: 'leave the gateway out, or say that the VM is at the target' },
+        );
+      }
       const network = plane.networks.names.indexOf(params.network);
       const proximity = network >= 0 && plane.networks.proximity[network] === 1;
       const vm = inventory.add({
