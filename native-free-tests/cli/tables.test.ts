@@ -131,20 +131,22 @@ Total number of neighbors 2
 
   it('shows the routes of each neighbor when they are there', () => {
     const received = [
-      { prefix: '192.168.10.0/24', nextHop: '172.16.0.1', asPath: '65001', source: 'bgp' },
+      { prefix: '192.168.10.0/24', nextHop: '172.16.0.1', asPath: '65001', source: 'bgp', refused: null },
+      { prefix: '10.20.0.0/24', nextHop: '172.16.0.1', asPath: '65001 65002', source: 'bgp', refused: 'loop' },
     ] as const;
     const text = formatBgp(
       { as: 65002, routerId: '10.255.0.2', listening: false, peers: [{ ...peer, received, advertised: [] }] },
       plain,
     );
     expect(text).toContain('local AS number 65002, not listening');
-    expect(text.split('\n').slice(-6)).toEqual([
+    expect(text.split('\n').slice(-7)).toEqual([
       'Received from 172.16.0.1:',
-      'Network          Next Hop    Source  Path',
+      'Network          Next Hop    Source  Path         Refused',
       '192.168.10.0/24  172.16.0.1  bgp     65001',
+      '10.20.0.0/24     172.16.0.1  bgp     65001 65002  loop',
       '',
       'Advertised to 172.16.0.1:',
-      'Network  Next Hop  Source  Path',
+      'Network  Next Hop  Source  Path  Refused',
     ]);
   });
 });

@@ -93,8 +93,8 @@ export function formatBgp(bgp: BgpData, style: Style): string {
 
 const formatBgpRoutes = (routes: readonly BgpRoute[], style: Style): string =>
   formatTable(
-    [{ head: 'Network' }, { head: 'Next Hop' }, { head: 'Source' }, { head: 'Path' }],
-    routes.map((r) => [r.prefix, r.nextHop, r.source, r.asPath]),
+    [{ head: 'Network' }, { head: 'Next Hop' }, { head: 'Source' }, { head: 'Path' }, { head: 'Refused' }],
+    routes.map((r) => [r.prefix, r.nextHop, r.source, r.asPath, r.refused ?? '']),
     style,
   );
 

@@ -21,13 +21,20 @@ export function bgpData(plane: ControlPlane, bgp: BgpSpeaker | undefined, routes
     const { prefix, len } = parsePrefix4(row.prefix);
     const entry = plane.rib.lookup(prefix);
     const best = entry?.prefix === prefix && entry.len === len ? entry.best[0]?.route.source : undefined;
-    return { prefix: row.prefix, nextHop: row.nextHop, asPath: row.asPath, source: best ?? 'mobility' };
+    return {
+      prefix: row.prefix,
+      nextHop: row.nextHop,
+      asPath: row.asPath,
+      source: best ?? 'mobility',
+      refused: null,
+    };
   };
   const theirs = (row: BgpRouteRow): BgpRoute => ({
     prefix: row.prefix,
     nextHop: row.nextHop,
     asPath: row.asPath,
     source: 'bgp',
+    refused: row.refused ?? null,
   });
   return {
     as: status.as,

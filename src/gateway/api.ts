@@ -330,6 +330,8 @@ export interface BgpRoute {
   /** AS path as text, empty for our own routes. */
   readonly asPath: string;
   readonly source: 'bgp' | 'mobility' | 'connected' | 'static';
+  /** Why a received route is not used, null when it is. */
+  readonly refused: string | null;
 }
 
 export interface BgpPeerRow {
