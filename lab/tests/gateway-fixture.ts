@@ -193,6 +193,7 @@ export function createSite(prefix: string, options: SiteOptions = {}): Site {
     net.exec(ns.host, `ip route add default via 192.168.20.1 && ${askQuickly}`);
   } catch (error) {
     void net.cleanup();
+    rmSync(directory, { recursive: true, force: true });
     throw error;
   }
 
