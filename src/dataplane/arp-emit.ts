@@ -1,5 +1,5 @@
 // The ARP messages that the gateway itself sends for its neighbors: a reply for an address of its own, a request for one
-// that it wants to reach. They leave by an interface of the gateway; those for a network go to its bridge, which lets no
+// that it wants to reach; and the frame of every ARP and RARP message that is made here. They leave by an interface of the gateway; those for a network go to its bridge, which lets no
 // VM of the other side hear them (l2-flood).
 
 import type { Batch } from '../base/batch.ts';
@@ -72,19 +72,43 @@ function arpPacket(
   thaLo: number,
   tpa: number,
 ): number {
-  const batch: Batch = ctx.batch;
-  const i = batch.alloc(ETH_ZLEN);
+  const { batch } = ctx;
+  const { interfaces } = ctx.tables;
+  const hi = interfaces.macHi[iface];
+  const lo = interfaces.macLo[iface];
+  const i = arpFrame(batch, ETHERTYPE_ARP, dstHi, dstLo, op, hi, lo, spa, thaHi, thaLo, tpa);
   if (i < 0) {
     ctx.notMade();
     return -1;
   }
-  const { interfaces } = ctx.tables;
-  const hi = interfaces.macHi[iface];
-  const lo = interfaces.macLo[iface];
-  const at = ethernetEmit(batch.view, batch.off[i], dstHi, dstLo, hi, lo, ETHERTYPE_ARP);
-  const end = arpEmit(batch.view, at, op, hi, lo, spa, thaHi, thaLo, tpa);
-  batch.u8.fill(0, end, batch.off[i] + ETH_ZLEN); // padding must not carry what an earlier packet left (RFC 894)
   batch.iface[i] = iface;
   batch.outIface[i] = iface;
+  return i;
+}
+
+/**
+ * Makes an ARP or RARP message in a frame from `sha` to `dst`, padded to the least length of Ethernet; returns its slot, or -1
+ * when the batch has no room. MACs are (hi16, lo32), addresses u32.
+ */
+export function arpFrame(
+  batch: Batch,
+  etherType: number,
+  dstHi: number,
+  dstLo: number,
+  op: number,
+  shaHi: number,
+  shaLo: number,
+  spa: number,
+  thaHi: number,
+  thaLo: number,
+  tpa: number,
+): number {
+  const i = batch.alloc(ETH_ZLEN);
+  if (i < 0) return -1;
+  const { u8, view } = batch;
+  const off = batch.off[i];
+  const at = ethernetEmit(view, off, dstHi, dstLo, shaHi, shaLo, etherType);
+  const end = arpEmit(view, at, op, shaHi, shaLo, spa, thaHi, thaLo, tpa);
+  u8.fill(0, end, off + ETH_ZLEN); // padding must not carry what an earlier packet left (RFC 894)
   return i;
 }

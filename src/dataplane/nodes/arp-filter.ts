@@ -11,7 +11,6 @@ import {
   ARP_REPLY,
   ARP_REQUEST,
   arpCheck,
-  arpEmit,
   arpOp,
   arpSenderIp,
   arpSenderMacHi,
@@ -20,16 +19,15 @@ import {
 } from '../../wire/arp.ts';
 import {
   ETH_HLEN,
-  ETH_ZLEN,
   ETHERTYPE_ARP,
   ethernetDstHi,
   ethernetDstLo,
-  ethernetEmit,
   ethernetIsGroup,
   ethernetSrcHi,
   ethernetSrcLo,
   MAC_GROUP_BIT,
 } from '../../wire/ethernet.ts';
+import { arpFrame } from '../arp-emit.ts';
 import {
   enterExtension,
   FLOOD_ALL,
@@ -188,16 +186,13 @@ function answerForVm(batch: Batch, i: number, ctx: Context, hi: number, lo: numb
 
 /** Makes the answer `ip is at hi:lo` to request `i`, out of the interface that it came by. False when there is no room. */
 function reply(batch: Batch, i: number, ctx: Context, hi: number, lo: number, ip: number): boolean {
-  const { u8, view } = batch;
-  const j = batch.alloc(ETH_ZLEN);
-  if (j < 0) return false;
-  const off = batch.off[j];
+  const { view } = batch;
   const asker = batch.off[i] + ETH_HLEN;
-  const askerHi = arpSenderMacHi(view, asker);
-  const askerLo = arpSenderMacLo(view, asker);
-  let at = ethernetEmit(view, off, askerHi, askerLo, hi, lo, ETHERTYPE_ARP);
-  at = arpEmit(view, at, ARP_REPLY, hi, lo, ip, askerHi, askerLo, arpSenderIp(view, asker));
-  u8.fill(0, at, off + ETH_ZLEN); // padding must not carry what an earlier packet left (RFC 894)
+  const toHi = arpSenderMacHi(view, asker);
+  const toLo = arpSenderMacLo(view, asker);
+  const to = arpSenderIp(view, asker);
+  const j = arpFrame(batch, ETHERTYPE_ARP, toHi, toLo, ARP_REPLY, hi, lo, ip, toHi, toLo, to);
+  if (j < 0) return false;
   batch.iface[j] = batch.iface[i];
   batch.outIface[j] = batch.iface[i];
   if (batch.trace[i] >= 0) ctx.trace.made(batch, j, i, MADE_ARP);
