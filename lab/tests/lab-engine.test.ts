@@ -1,7 +1,7 @@
 // The engine of the labs from the outside: what `nearhop lab` makes, refuses, and leaves behind after every kind of end. Each
 // test has a lab of its own name; where the scenario is needed it is a copy of lab/esg.
 
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -214,6 +214,8 @@ describeRoot('nearhop lab', TOOLS, () => {
       'router bgp 65001',
     );
     expect(existsSync(`/etc/frr/nh-${name}-r/frr.conf`)).toBe(true);
+    const vtysh = ['netns', 'exec', `nh-${name}-r`, 'vtysh', '-N', `nh-${name}-r`, '-c', 'show version'];
+    expect(spawnSync('ip', vtysh, { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
     await nearhop('lab', 'down', dir);
     expect(leftovers(name)).toEqual([]);
   });

@@ -1,6 +1,6 @@
 // FRR in a namespace: Debian's daemons with a path space of their own (-N), so that they meet no FRR of the host.
 
-import { chownSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { chownSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NearhopError } from '../base/errors.ts';
 import { must, run } from './shell.ts';
@@ -33,6 +33,7 @@ export async function startFrr(node: LabNode, ns: string): Promise<void> {
     );
   }
   copyFileSync(confFile, `${config}/frr.conf`);
+  writeFileSync(`${config}/vtysh.conf`, ''); // without it vtysh complains whenever somebody looks
   const wanted = [...readFileSync(daemonsFile, 'utf8').matchAll(/^(\w+)=yes$/gm)]
     .map((m) => m[1] ?? '')
     .filter((d) => d !== 'vtysh_enable' && d !== 'zebra');
