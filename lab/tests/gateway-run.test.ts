@@ -3,8 +3,8 @@
 
 import { existsSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { CountersData, PortRow, StatusData } from '../../src/gateway/api.ts';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import type { CountersData, PortRow, RouteRow, StatusData } from '../../src/gateway/api.ts';
 import { ask } from '../../src/gateway/control-client.ts';
 import { createSite, NATIVE_IP, type Site, VM_IP } from './gateway-fixture.ts';
 import { describeRoot, type LabProcess } from './netns.ts';
@@ -125,6 +125,23 @@ describeRoot('nearhop run', ['iperf3', 'ping'], () => {
     net.exec(ns.vm2, 'ip route add default via 192.168.10.1');
     await site.reach(ns.vm2, VM_IP.vm1);
     expect((await site.ask<StatusData>('status')).imbalance).toBe(0);
+  });
+
+  test('takes the routes of a routed interface out while its link is down', async () => {
+    await up();
+    const { net, ns } = site;
+    const active = async (): Promise<boolean> => {
+      const rows = await site.ask<readonly RouteRow[]>('show', 'routes', NATIVE_IP);
+      return rows.some((r) => r.best && r.prefix !== '0.0.0.0/0');
+    };
+    await site.reach(ns.vm1, NATIVE_IP);
+    expect(await active()).toBe(true);
+    net.exec(ns.native, 'ip link set eth0 down');
+    await vi.waitFor(async () => expect(await active()).toBe(false), { timeout: 10_000, interval: 200 });
+    net.exec(ns.native, 'ip link set eth0 up');
+    net.exec(ns.native, 'ip route replace default via 10.20.0.1');
+    await vi.waitFor(async () => expect(await active()).toBe(true), { timeout: 10_000, interval: 200 });
+    await site.reach(ns.vm1, NATIVE_IP);
   });
 
   test('waits for a device when it is told to', async () => {

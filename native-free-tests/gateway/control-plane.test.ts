@@ -180,3 +180,24 @@ describe('initialState', () => {
     },
   );
 });
+
+describe('ControlPlane.onLink', () => {
+  it('takes the routes of a routed interface out while its link is down', () => {
+    const port = plane.interfaces.port[plane.interfaces.names.indexOf('wan')];
+    const before = routes();
+    plane.onLink(port, false);
+    expect(routes()).not.toContain('172.16.0.0/30 connected connected');
+    expect(routes()).toContain('192.168.10.11/32 mobility via');
+    plane.onLink(port, true);
+    expect(routes()).toEqual(before);
+    expect(plane.events.rows.slice(-2).map((e) => e.kind)).toEqual(['link-down', 'link-up']);
+  });
+
+  it('leaves the bridge alone when the link of a member goes down', () => {
+    const member = plane.networks.locals[0][0];
+    const before = routes();
+    plane.onLink(plane.interfaces.port[member], false);
+    expect(routes()).toEqual(before);
+    expect(plane.interfaces.up[member]).toBe(0);
+  });
+});

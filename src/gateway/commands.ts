@@ -38,6 +38,8 @@ export type WorkerMessage =
       readonly neighbors: SharedArrayBuffer;
     }
   | { readonly kind: 'event'; readonly event: DataplaneEvent }
+  /** The device of a port (PortId) lost its carrier, or has it again. */
+  | { readonly kind: 'link'; readonly port: number; readonly up: boolean }
   /** A port has stopped for good: a broken capture, a full disk. */
   | { readonly kind: 'port-failed'; readonly port: string; readonly message: string }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly hint: string };

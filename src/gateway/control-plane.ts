@@ -104,6 +104,22 @@ export class ControlPlane {
     this.events.addDataplane(event, this.interfaces, this.networks, vm?.name ?? null);
   }
 
+  /**
+   * A port's link went down or came back. Routes out of its routed interfaces become inactive or active with it. A bridged
+   * member needs nothing of the kind: what is behind it says so itself by its next frame.
+   */
+  onLink(port: number, up: boolean): void {
+    const { interfaces } = this;
+    for (let i = 0; i < interfaces.count; i++) {
+      if (interfaces.port[i] !== port) continue;
+      interfaces.up[i] = up ? 1 : 0;
+      if (interfaces.kind[i] === IF_ROUTED) this.rib.setInterface(ifIndex(i), up);
+    }
+    const { name } = this.config.ports[port];
+    const text = up ? `port ${name} has its link again` : `port ${name} has lost its link`;
+    this.events.add({ kind: up ? 'link-up' : 'link-down', source: 'gateway', text });
+  }
+
   #addInterfaceRoutes(): void {
     const { interfaces, networks, rib } = this;
     for (let i = 0; i < interfaces.count; i++) {

@@ -155,6 +155,7 @@ async function startWorker(
     }, START_TIMEOUT_MS + longestWaitMs(config));
     worker.on('message', (message: WorkerMessage) => {
       if (message.kind === 'event') plane.onEvent(message.event);
+      else if (message.kind === 'link') plane.onLink(message.port, message.up);
       else if (message.kind === 'port-failed') {
         const text = `port ${message.port} has stopped: ${message.message}`;
         plane.events.add({ kind: 'port-failed', source: 'gateway', text });

@@ -68,6 +68,7 @@ function run(data: WorkerData, host: DataplaneHost, ports: readonly Port[]): voi
   let empty = 0;
   let boardMs = 0;
   const failed = new Set<Port>();
+  const linkUp = ports.map(() => true);
   while (Atomics.load(control, CONTROL.stop) === 0) {
     if (Atomics.exchange(control, CONTROL.commands, 0) !== 0) applyAll(data.commands, host);
     if (dataplane.round() > 0) {
@@ -81,6 +82,7 @@ function run(data: WorkerData, host: DataplaneHost, ports: readonly Port[]): voi
       boardMs = dataplane.context.nowMs + BOARD_MS;
       board.publish(ports);
       tellFailures(ports, failed);
+      tellLinks(ports, linkUp);
     }
   }
   board.publish(ports);
@@ -101,6 +103,15 @@ function tellFailures(ports: readonly Port[], failed: Set<Port>): void {
     failed.add(port);
     tell({ kind: 'port-failed', port: port.name, message: port.failure.message });
   }
+}
+
+/** Tells main of each link whose state is another than what main knows. */
+function tellLinks(ports: readonly Port[], known: boolean[]): void {
+  ports.forEach(({ linkUp = true }, port) => {
+    if (linkUp === known[port]) return;
+    known[port] = linkUp;
+    tell({ kind: 'link', port, up: linkUp });
+  });
 }
 
 function applyAll(commands: MessagePort, host: DataplaneHost): void {

@@ -101,6 +101,7 @@ class AfPacketPort implements Port {
   macHi = 0;
   macLo = 0;
   mtu = 0;
+  linkUp = true;
 
   readonly #options: AfPacketOptions;
   readonly #native: Native;
@@ -180,7 +181,10 @@ class AfPacketPort implements Port {
     }
     if ((losing & TP_STATUS_LOSING) !== 0) this.stats.rxDropped += this.#ring.takeDrops();
     this.#given += added;
-    if (added > 0) return added;
+    if (added > 0) {
+      this.linkUp = true;
+      return added;
+    }
     // Nobody releases a round without frames, so slots that held only bad ones go back here.
     if (this.#given === 0) this.rxRelease();
     if (++this.#idleCalls >= IDLE_CALLS) this.#checkDevice();
@@ -325,6 +329,7 @@ class AfPacketPort implements Port {
     const { address, u32 } = this.#scratch;
     u32[1] = 4;
     this.#native.getsockopt(this.pollFd, SOL_SOCKET, SO_ERROR, address, address + 4);
+    this.linkUp = this.#device.isRunning();
     const index = this.#device.index();
     if (index === this.#ifIndex) {
       if (index !== 0) this.#refresh();

@@ -227,6 +227,9 @@ class Faulty implements FaultPort {
   get failure(): Port['failure'] {
     return this.inner.failure;
   }
+  get linkUp(): boolean {
+    return this.inner.linkUp ?? true;
+  }
   get ended(): boolean {
     return this.inner.ended === true && this.nextDueMs === Number.POSITIVE_INFINITY;
   }

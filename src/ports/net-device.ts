@@ -16,6 +16,7 @@ const SIOCSIFMTU = 0x8922;
 const SIOCSIFHWADDR = 0x8924;
 const SIOCGIFHWADDR = 0x8927;
 const IFF_UP = 1;
+const IFF_RUNNING = 0x40;
 const ARPHRD_ETHER = 1;
 const WAIT_STEP_MS = 50;
 
@@ -87,6 +88,12 @@ export class NetDevice {
   /** Whether it is administratively up; false when it is gone. */
   isUp(): boolean {
     return this.#ask(SIOCGIFFLAGS) >= 0 && (this.#ifreq.u16[8] & IFF_UP) !== 0;
+  }
+
+  /** Whether it is up and has a carrier (RFC 2863 operational state); false when it is gone. */
+  isRunning(): boolean {
+    const wanted = IFF_UP | IFF_RUNNING;
+    return this.#ask(SIOCGIFFLAGS) >= 0 && (this.#ifreq.u16[8] & wanted) === wanted;
   }
 
   setUp(): void {

@@ -75,6 +75,8 @@ export interface Port {
   readonly ended?: boolean;
   /** Why the port has stopped for good, when it has: a broken capture, a full disk. */
   readonly failure?: NearhopError | undefined;
+  /** Whether the device is there, up, and has a carrier, as of half a second ago; absent = there is no such thing. */
+  readonly linkUp?: boolean;
   /** When `rx` wants to be called though no frame arrives, ms of the clock: frames that are held back become due. */
   readonly nextDueMs?: number;
   /** Releases everything; idempotent. */
