@@ -132,7 +132,13 @@ Total number of neighbors 2
   it('shows the routes of each neighbor when they are there', () => {
     const received = [
       { prefix: '192.168.10.0/24', nextHop: '172.16.0.1', asPath: '65001', source: 'bgp', refused: null },
-      { prefix: '10.20.0.0/24', nextHop: '172.16.0.1', asPath: '65001 65002', source: 'bgp', refused: 'loop' },
+      {
+        prefix: '10.20.0.0/24',
+        nextHop: '172.16.0.1',
+        asPath: '65001 65002',
+        source: 'bgp',
+        refused: 'loop',
+      },
     ] as const;
     const text = formatBgp(
       { as: 65002, routerId: '10.255.0.2', listening: false, peers: [{ ...peer, received, advertised: [] }] },

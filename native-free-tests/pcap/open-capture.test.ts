@@ -81,23 +81,26 @@ describe('openCapture', () => {
   });
 });
 
-describe.skipIf(INDEXED_CAPTURES.length === 0)('openCapture on real captures (needs ../shared/data/captures)', () => {
-  it('has all of them', () => {
-    expect(INDEXED_CAPTURES).toHaveLength(31);
-  });
+describe.skipIf(INDEXED_CAPTURES.length === 0)(
+  'openCapture on real captures (needs ../shared/data/captures)',
+  () => {
+    it('has all of them', () => {
+      expect(INDEXED_CAPTURES).toHaveLength(31);
+    });
 
-  for (const { path, file, packets, encapsulation } of INDEXED_CAPTURES) {
-    if (encapsulation === 'ether') {
-      it(`${file} has ${packets} packets`, () => {
-        const frames = readAll(openCapture(path));
-        expect(frames).toHaveLength(packets);
-        for (const frame of frames) expect(frame.bytes.length).toBeLessThanOrEqual(frame.wireLen);
-      });
-    } else {
-      it(`${file} is refused for its link type (${encapsulation})`, () => {
-        expect(faultOf(path).code).toBe('capture-link-type');
-        expect(faultOf(path).message).toContain(encapsulation === 'rawip' ? 'raw IP' : 'Linux cooked v2');
-      });
+    for (const { path, file, packets, encapsulation } of INDEXED_CAPTURES) {
+      if (encapsulation === 'ether') {
+        it(`${file} has ${packets} packets`, () => {
+          const frames = readAll(openCapture(path));
+          expect(frames).toHaveLength(packets);
+          for (const frame of frames) expect(frame.bytes.length).toBeLessThanOrEqual(frame.wireLen);
+        });
+      } else {
+        it(`${file} is refused for its link type (${encapsulation})`, () => {
+          expect(faultOf(path).code).toBe('capture-link-type');
+          expect(faultOf(path).message).toContain(encapsulation === 'rawip' ? 'raw IP' : 'Linux cooked v2');
+        });
+      }
     }
-  }
-});
+  },
+);
