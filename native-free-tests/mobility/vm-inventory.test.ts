@@ -243,6 +243,9 @@ describe('VmInventory.setAddresses', () => {
     actions();
     expect(inventory.setAddresses('web', [])).toMatchObject({ addresses: [WEB_IP], state: 'LOCAL_PENDING' });
     expect(actions()).toEqual([]);
+    expect(inventory.get('web').stale).toBe(true);
+    inventory.setAddresses('web', [...inventory.get('web').addresses]);
+    expect(inventory.get('web').stale).toBe(false);
   });
 
   it.each<VmState>(['AT_SOURCE', 'PINNED'])('of a %s VM makes no route', (state) => {

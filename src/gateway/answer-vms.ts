@@ -38,7 +38,10 @@ export function vmRow(plane: ControlPlane, vm: Vm, places = placesOf(plane)): Vm
     name: vm.name,
     mac: formatMac(vm.macHi, vm.macLo),
     network: plane.networks.names[vm.network],
-    addresses: vm.addresses.map((a) => ({ address: formatIpv4(a), state: 'reported' })),
+    addresses: vm.addresses.map((a) => ({
+      address: formatIpv4(a),
+      state: vm.stale ? 'stale' : 'reported',
+    })),
     location: vmLocation(vm),
     gatewaySide: vmIsLocal(vm) ? 'target' : 'source',
     state: vm.state,

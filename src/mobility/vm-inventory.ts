@@ -82,6 +82,7 @@ export class VmInventory {
       macHi: spec.macHi,
       macLo: spec.macLo,
       addresses: [...new Set(spec.addresses)],
+      stale: false,
       state: 'AT_SOURCE',
       route: 'none',
       seq: 0,
@@ -136,9 +137,10 @@ export class VmInventory {
     return vm;
   }
 
-  /** A reported address list: routes follow it (S23). An empty list keeps the last one: a lost report is not a move. */
+  /** A reported address list: routes follow it (S23). An empty list keeps the last one, as stale: a lost report is not a move. */
   setAddresses(name: string, addresses: readonly number[]): Vm {
     const vm = this.get(name);
+    vm.stale = addresses.length === 0 && vm.addresses.length > 0;
     if (addresses.length === 0) return vm;
     for (const ip of addresses) this.#checkAddress(vm.network, ip);
     const taken = addresses

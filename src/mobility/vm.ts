@@ -23,6 +23,8 @@ export interface Vm {
   readonly macLo: number;
   /** Reported IPv4 addresses as u32; each has its own host route while the VM is local. */
   addresses: number[];
+  /** The report of the addresses was lost; the last ones go on (S23). */
+  stale: boolean;
   state: VmState;
   route: VmRouteState;
   /** Mobility sequence: one more at every move (RFC 7432 §7.7 has the same). */
