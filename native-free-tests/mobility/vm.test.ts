@@ -14,7 +14,7 @@ const STATES: readonly VmState[] = ['AT_SOURCE', 'PINNED', 'NO_IP', 'LOCAL_PENDI
 
 const vm = (state: VmState, addresses: number[] = [1]): Vm => ({
   ...{ name: 'web', network: networkId(0), macHi: 0x0200, macLo: 1, addresses, state },
-  ...{ route: 'none', seq: 0, alarm: '' },
+  ...{ route: 'none', seq: 0, alarm: '', stale: false },
 });
 
 /** The state after each kind in the order of MIGRATE_KINDS: bulk, dr, vmotion, power-cycle, reverse; '-' where it is refused. */
