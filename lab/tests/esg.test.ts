@@ -76,7 +76,7 @@ describeRoot('nearhop lab run lab/esg', TOOLS, () => {
       error: undefined,
       stderr: '',
     });
-    expect(report).toMatchObject({ lab: 'esg', claims: 30, held: 30 });
+    expect(report).toMatchObject({ lab: 'esg', claims: 31, held: 31 });
     expect(report.engine).toMatch(/^network namespaces, FRRouting \d/);
     expect(ran.code).toBe(0);
     expect(tookMs).toBeLessThan(LIMIT_MS);

@@ -82,6 +82,7 @@ export const goodAnswers = (): Answers => ({
     { host: 'vm4', mac: S_MAC },
     { host: 'vm2', mac: S_MAC },
     { host: 'vm2', mac: T_MAC },
+    { host: 'vm3', mac: T_MAC },
   ],
   tcp: { completed: true, bytes: 15e6, intervals: [2.5e6, 2.5e6, 0, 5e6, 2.5e6, 2.5e6], retransmits: 3 },
   asymmetric: [2, 2 + ECHOES],

@@ -22,7 +22,7 @@ describe('nearhop lab run', () => {
     const { code, stdout, stderr } = await nearhop(RUN);
     expect(stderr).toBe('');
     expect(stdout).toMatch(/^building lab esg …\nlab esg: fake\n/);
-    expect(stdout).toMatch(/30 of 30 claims held, [\d.]+ s \(fake\)\n$/);
+    expect(stdout).toMatch(/31 of 31 claims held, [\d.]+ s \(fake\)\n$/);
     expect(code).toBe(0);
   });
 
@@ -30,7 +30,7 @@ describe('nearhop lab run', () => {
     answers.hostRoutes[2].has = false;
     const { code, stdout } = await nearhop(RUN);
     expect(stdout).toContain('✗ S17');
-    expect(stdout).toContain('29 of 30 claims held');
+    expect(stdout).toContain('30 of 31 claims held');
     expect(code).toBe(1);
   });
 
@@ -41,7 +41,7 @@ describe('nearhop lab run', () => {
       nearhop: 1,
       command: 'lab run',
       ok: true,
-      data: { lab: 'esg', claims: 30, held: 29 },
+      data: { lab: 'esg', claims: 31, held: 30 },
     });
     expect(stderr).toBe('');
     expect(code).toBe(1);

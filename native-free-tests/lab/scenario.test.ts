@@ -57,7 +57,7 @@ describe('runScenario', () => {
   it('holds all claims on a lab that is as it should be, and looks at all it was told', async () => {
     const { report, left } = await scenario();
     expect(claimsOf(report).filter((c) => !c.held)).toEqual([]);
-    expect(report).toMatchObject({ lab: 'esg', engine: 'fake', claims: 30, held: 30 });
+    expect(report).toMatchObject({ lab: 'esg', engine: 'fake', claims: 31, held: 31 });
     expect({ ...left, tcp: undefined }).toEqual({
       pings: [],
       hostRoutes: [],
@@ -86,7 +86,7 @@ describe('runScenario', () => {
     });
     expect(text).toContain('(b) proximity routing on; VM1 is bulk-migrated\n');
     expect(text).toMatch(/vm1 → src-host {9}WAN .* WAN 20\/20 20\/20 {3}extension 0\/20 0\/20\n/);
-    expect(text.match(/✓/g)).toHaveLength(30);
+    expect(text.match(/✓/g)).toHaveLength(31);
     expect(text).not.toContain('✗');
   });
 
@@ -162,6 +162,7 @@ const BREAKS: readonly (readonly [string, string, (answers: Answers) => void])[]
   ['a filter that filters nothing', 'e S25: the /32 is not learned', flip(5)],
   ['an asymmetry that is not counted', COUNTED, (answers) => (answers.asymmetric = [2, 2])],
   ['one that is not counted whole', COUNTED, (answers) => (answers.asymmetric = [2, 21])],
+  ['S-MAC at a local VM', "e S15: the source gateway's ARP has not reached it", mac(4, S_MAC)],
   ['a VM shown as learned that is not', 'e S25: the VM is not shown as learned', state(3, 'state', 'LOCAL')],
   ['a /32 that stays away', 'e S25: the filter gone, the /32 is learned', flip(6)],
 ];

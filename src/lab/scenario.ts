@@ -214,6 +214,13 @@ class Scenario {
       counted >= flow.ping.received && counted > 0,
       `asymmetric-inbound ${counted}`,
     );
+    const mac = await this.#driver.gatewayMac('vm3');
+    this.#claim(
+      'S15',
+      "the source gateway's ARP has not reached it",
+      mac === T_MAC,
+      `192.168.10.1 is at ${mac}`,
+    );
     await this.#state('S25', 'vm3', 'LOCAL_PENDING', 'the VM is not shown as learned');
     await this.#driver.setHostRouteFilter(false);
     const now = await this.#driver.sourceHasHostRoute('vm3', true, LEARN_MS);
