@@ -9,13 +9,19 @@ const common = {
   sourcemap: true,
 } as const;
 
-// Two builds, so that they share no chunks: the worker is one file with everything that a packet meets, because calls and
-// constants across ES modules cost the packet path about half of its speed (ARCHITECTURE.md). The command is split, so that
-// `nearhop show` loads only what it needs.
+// Builds of their own, so that they share no chunks: the worker is one file with everything that a packet meets, because calls
+// and constants across ES modules cost the packet path about half of its speed (ARCHITECTURE.md); so is what a benchmark runs
+// beside it. The command is split, so that `nearhop show` loads only what it needs.
 export default defineConfig([
   {
     ...common,
     entry: { 'dataplane-worker': 'src/gateway/worker.ts' },
+    outputOptions: { codeSplitting: false },
+    clean: false,
+  },
+  {
+    ...common,
+    entry: { 'bench-agent': 'src/bench/agent.ts' },
     outputOptions: { codeSplitting: false },
     clean: false,
   },

@@ -35,6 +35,8 @@ const BROTHERS = {
   'cli → lab': 'the command line starts labs',
   'dataplane → ports/port.ts':
     'the Port contract, types only: nodes send to ports without knowing their kind',
+  'bench → lab/shell.ts': 'running ip, tc and ping, and hearing what they say',
+  'cli → bench': 'a command runs what it is named after',
   'cli → replay': 'a command runs what it is named after',
   'lab → sim': 'the in-process engine of a lab is the simulator',
 };

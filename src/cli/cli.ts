@@ -4,6 +4,7 @@
 import { Command, CommanderError } from 'commander';
 import { NearhopError } from '../base/errors.ts';
 import { VERSION } from '../base/version.ts';
+import { registerBench } from './commands/bench.ts';
 import { registerCheck } from './commands/check.ts';
 import { registerLab } from './commands/lab.ts';
 import { registerReplay } from './commands/replay.ts';
@@ -29,6 +30,7 @@ const COMMANDS: readonly Register[] = [
   registerVm,
   registerTrace,
   registerLab,
+  registerBench,
 ];
 
 /** Runs one command line (without node and script) and returns the exit code. Throws for bugs only. */

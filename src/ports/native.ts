@@ -50,6 +50,8 @@ export interface Native {
   mapFixed(address: number, bytes: number, fd: number): number;
   /** Puts fresh zeroed pages at `address`, so that what `mapFixed` put there goes and the range stays usable. */
   mapZeroed(address: number, bytes: number): number;
+  /** Writes the time of a clock as a struct timespec: seconds i64, nanoseconds i64 (clock_gettime(2)). */
+  clockGettime(clock: number, timespec: number): number;
 }
 
 const PROT_READ_WRITE = 3;
@@ -107,6 +109,7 @@ function bindAll(): Native {
   const poll = libc('int poll(uintptr_t, unsigned long, int)');
   const sendmmsg = libc('int sendmmsg(int, uintptr_t, unsigned int, int)');
   const recvmmsg = libc('int recvmmsg(int, uintptr_t, unsigned int, int, uintptr_t)');
+  const clockGettime = libc('int clock_gettime(int, uintptr_t)');
   const mmap = libc('intptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)');
   return {
     alloc(bytes) {
@@ -142,5 +145,6 @@ function bindAll(): Native {
       or(mmap(address, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0)),
     mapZeroed: (address, bytes) =>
       or(mmap(address, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED | MAP_ANONYMOUS, -1, 0)),
+    clockGettime: (clock, timespec) => or(clockGettime(clock, timespec)),
   };
 }

@@ -1,0 +1,160 @@
+// The generator of `bench wire`: sends frames that are written beforehand, at a rate or as fast as it goes, and spins for the
+// whole trial. It runs in a process of its own on a CPU of its own.
+//
+// Frames are sent in batches by sendmmsg past the queueing discipline; each message is the frame's first 60 bytes, and zeros
+// that all frames share. A part of the batches has the time of sending in its first frame.
+
+import { MessageVector } from '../ports/message-vector.ts';
+import { loadNative, type Native, type NativeMemory } from '../ports/native.ts';
+import { bindTo, openPacketSocket, setOption, setPacketOption } from './packet-socket.ts';
+import {
+  emitFrame,
+  FRAME_MAX,
+  FRAME_MIN,
+  type FrameSize,
+  frameBytes,
+  STAMP_AT,
+  type WireMode,
+} from './wire-frame.ts';
+
+const SOL_SOCKET = 1;
+const SO_SNDBUFFORCE = 32;
+const PACKET_QDISC_BYPASS = 20;
+const SEND_BUFFER_BYTES = 8 << 20;
+const CLOCK_REALTIME = 0;
+const BATCH = 32;
+const STRIDE = 64;
+/** So many templates at least, so that one flow is no single hot line either. */
+const LEAST_FRAMES = 1024;
+/** Frames with a time of sending in one trial, about: half of what the sink's ring holds. */
+const STAMPS = 8000;
+/** Most frames a second that any generator of this kind has reached; spaces the stamps of a flood. */
+const FLOOD_PPS = 2_000_000;
+
+/** What a trial shall send. */
+export interface Load {
+  readonly mode: WireMode;
+  readonly size: FrameSize;
+  readonly flows: number;
+  readonly routes: number;
+  /** Frames a second; 0 for as many as go. */
+  readonly pps: number;
+  readonly seconds: number;
+}
+
+/** What a trial has sent. */
+export interface Sent {
+  /** Frames that the system took. */
+  readonly frames: number;
+  /** Frames that it refused: offered, and lost at the entrance of the device under test. */
+  readonly refused: number;
+  readonly seconds: number;
+  /** Mean bytes of a frame, without FCS. */
+  readonly meanBytes: number;
+  /** How far the generator was behind its schedule at worst, ms; 0 in a flood. */
+  readonly latestMs: number;
+}
+
+interface Frames {
+  readonly key: string;
+  readonly count: number;
+  readonly bytes: NativeMemory;
+  readonly messages: MessageVector;
+  readonly meanBytes: number;
+}
+
+export class Generator {
+  readonly #native: Native;
+  readonly #fd: number;
+  readonly #zeros: NativeMemory;
+  readonly #now: NativeMemory;
+  #frames: Frames | undefined;
+
+  /** Opens `device` in the namespace of this process. */
+  constructor(device: string) {
+    const native = loadNative();
+    this.#native = native;
+    this.#fd = openPacketSocket(native);
+    setPacketOption(native, this.#fd, PACKET_QDISC_BYPASS, 1);
+    setOption(native, this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER_BYTES);
+    bindTo(native, this.#fd, device, false);
+    this.#zeros = native.alloc(FRAME_MAX);
+    this.#now = native.alloc(16);
+  }
+
+  /** Writes the frames of a load, if they are not there yet: before the trial, since a million takes a second. */
+  prepare(load: Load): void {
+    const { mode, size, flows, routes } = load;
+    const key = `${mode} ${size} ${flows} ${routes}`;
+    if (this.#frames?.key === key) return;
+    this.#frames = undefined; // the old ones go before the new ones come
+    const count = Math.ceil(Math.max(flows, LEAST_FRAMES) / BATCH) * BATCH;
+    const bytes = this.#native.alloc(count * STRIDE);
+    const messages = new MessageVector(this.#native, count, 2, false);
+    let sum = 0;
+    for (let i = 0; i < count; i++) {
+      const len = frameBytes(size, i);
+      emitFrame(bytes.view, i * STRIDE, len, i, load);
+      messages.set(i, 0, bytes.address + i * STRIDE, FRAME_MIN);
+      messages.set(i, 1, this.#zeros.address, len - FRAME_MIN);
+      messages.shape(i, len > FRAME_MIN ? 2 : 1, 0);
+      sum += len;
+    }
+    this.#frames = { key, count, bytes, messages, meanBytes: sum / count };
+  }
+
+  /** Sends for `load.seconds`; blocks the thread all the while. */
+  send(load: Load): Sent {
+    this.prepare(load);
+    const { count, bytes, messages, meanBytes } = this.#frames as Frames;
+    const { pps, seconds } = load;
+    const batch = pps === 0 || pps >= 200_000 ? BATCH : pps < 20_000 ? 1 : 8;
+    const msPerFrame = pps === 0 ? 0 : 1000 / pps;
+    const batches = ((pps === 0 ? FLOOD_PPS : pps) * seconds) / batch;
+    const stampEvery = Math.max(1, Math.ceil(batches / STAMPS));
+    const fd = this.#fd;
+    let frames = 0;
+    let refused = 0;
+    let latestMs = 0;
+    let at = 0;
+    let untilStamp = 1;
+    const started = performance.now();
+    const end = started + seconds * 1000;
+    let now = started;
+    for (; now < end; now = performance.now()) {
+      if (msPerFrame > 0) {
+        const late = now - started - (frames + refused) * msPerFrame;
+        if (late < 0) continue;
+        if (late > latestMs) latestMs = late;
+      }
+      const stamped = --untilStamp === 0;
+      if (stamped) {
+        untilStamp = stampEvery;
+        this.#stamp(bytes, at * STRIDE + STAMP_AT);
+      }
+      const n = messages.send(fd, at, at + batch);
+      if (stamped) this.#unstamp(bytes, at * STRIDE + STAMP_AT);
+      if (n < 0) {
+        refused++;
+        at++;
+      } else {
+        frames += n;
+        at += n;
+      }
+      if (at + batch > count) at = 0;
+    }
+    return { frames, refused, seconds: (now - started) / 1000, meanBytes, latestMs };
+  }
+
+  /** Writes the time into a frame: seconds and nanoseconds, both u32. */
+  #stamp(bytes: NativeMemory, off: number): void {
+    this.#native.clockGettime(CLOCK_REALTIME, this.#now.address);
+    bytes.view.setUint32(off, this.#now.u32[0], true);
+    bytes.view.setUint32(off + 4, this.#now.u32[2], true);
+  }
+
+  #unstamp(bytes: NativeMemory, off: number): void {
+    bytes.view.setUint32(off, 0);
+    bytes.view.setUint32(off + 4, 0);
+  }
+}

@@ -1,0 +1,35 @@
+// A plain AF_PACKET socket (packet(7)) for the generator and the sink of `bench wire`. They do not use the port of the gateway,
+// so a fault there cannot cancel itself out.
+
+import type { Native } from '../ports/native.ts';
+import { SOCK_CLOEXEC } from '../ports/net-device.ts';
+import { SOL_PACKET } from '../ports/packet-ring.ts';
+import { check } from '../ports/system-error.ts';
+
+const AF_PACKET = 17;
+const SOCK_RAW = 3;
+const SOCKADDR_LL_LEN = 20;
+const ETH_P_ALL = 3;
+
+/** Opens a socket that receives nothing until it is bound. Throws `permission-denied`. */
+export const openPacketSocket = (native: Native): number =>
+  check(native.socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), 'open a packet socket');
+
+export function setOption(native: Native, fd: number, level: number, name: number, value: number): void {
+  const memory = native.alloc(4);
+  memory.u32[0] = value;
+  check(native.setsockopt(fd, level, name, memory.address, 4), `set socket option ${level}/${name}`);
+}
+
+/** Sets an option of the packet socket itself. */
+export const setPacketOption = (native: Native, fd: number, name: number, value: number): void =>
+  setOption(native, fd, SOL_PACKET, name, value);
+
+/** Binds the socket to a device; with `receive` it gets every frame from then on. */
+export function bindTo(native: Native, fd: number, device: string, receive: boolean): void {
+  const address = native.alloc(SOCKADDR_LL_LEN);
+  address.u16[0] = AF_PACKET;
+  if (receive) address.view.setUint16(2, ETH_P_ALL);
+  address.u32[1] = native.ifNameToIndex(device);
+  check(native.bind(fd, address.address, SOCKADDR_LL_LEN), `bind a packet socket to ${device}`);
+}

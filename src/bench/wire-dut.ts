@@ -1,0 +1,175 @@
+// The device under test of `bench wire`: the kernel, Nearhop, or a command of the user's that forwards between d0 and d1.
+//
+// A command finds d0 and d1 up, without addresses, and in its environment BENCH_MODE (l3 or l2) and BENCH_ROUTES. In l3 it has
+// 10.1.0.1 and 10.2.0.1, routes 10.1.0.0/24 and 10.2.0.0/24, and BENCH_ROUTES host routes from 10.3.0.1 on by 10.2.0.2; in l2
+// it bridges. It stays in the foreground; its session ends with the benchmark.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { formatIpv4 } from '../addr/ipv4.ts';
+import { NearhopError } from '../base/errors.ts';
+import { must, run } from '../lab/shell.ts';
+import { DUT_CPU, inNamespace, raiseSession } from './agent-client.ts';
+import { everyFrameFilter, FIRST_ROUTE, MAC, macText, tcBytecode, type WireMode } from './wire-frame.ts';
+import { wireFolder, wireNamespace } from './wire-remove.ts';
+import { addTcFilter, SINK_IP } from './wire-topology.ts';
+
+const READY_MS = 20_000;
+/** A thousand routes take a config file so much longer to load. */
+const READY_MS_PER_1000_ROUTES = 100;
+
+/** A device under test that runs. */
+export interface Dut {
+  /** Its session; 0 for the kernel, which has none. */
+  readonly session: number;
+  stop(): Promise<void>;
+}
+
+/** Starts `what` (`kernel`, `nearhop` or a command) and waits until an echo comes through. Throws `bench-dut-failed`. */
+export async function startDut(
+  what: string,
+  prefix: string,
+  mode: WireMode,
+  routes: number,
+  signal: AbortSignal,
+): Promise<Dut> {
+  const ns = wireNamespace(prefix, 'dut');
+  const log = join(wireFolder(prefix), 'dut.log');
+  if (what === 'kernel') {
+    await configureKernel(prefix, ns, mode, routes);
+    await awaitEcho(what, prefix, mode, routes, log, () => true, signal);
+    return { session: 0, stop: async () => {} };
+  }
+  const command = what === 'nearhop' ? await nearhopCommand(prefix, ns, mode, routes) : ['sh', '-c', what];
+  const [file = '', ...args] = [...inNamespace(ns, DUT_CPU), ...command];
+  const fd = openSync(log, 'w');
+  const child = spawn(file, args, {
+    detached: true,
+    stdio: ['ignore', fd, fd],
+    env: { ...process.env, BENCH_MODE: mode, BENCH_ROUTES: String(routes) },
+  });
+  closeSync(fd);
+  child.on('error', () => {});
+  const session = child.pid ?? 0;
+  raiseSession(session);
+  const alive = (): boolean => child.exitCode === null && child.signalCode === null;
+  const stop = (): Promise<void> => stopSession(child, ns);
+  try {
+    await awaitEcho(what, prefix, mode, routes, log, alive, signal);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { session, stop };
+}
+
+async function configureKernel(prefix: string, ns: string, mode: WireMode, routes: number): Promise<void> {
+  const lines =
+    mode === 'l2'
+      ? ['link add br0 type bridge', 'link set d0 master br0', 'link set d1 master br0', 'link set br0 up']
+      : [
+          'addr add 10.1.0.1/24 dev d0',
+          'addr add 10.2.0.1/24 dev d1',
+          `neigh add 10.1.0.2 lladdr ${macText(MAC.g0)} dev d0 nud permanent`,
+          `neigh add 10.2.0.2 lladdr ${macText(MAC.s0)} dev d1 nud permanent`,
+          ...hostRoutes(routes).map((ip) => `route add ${ip}/32 via 10.2.0.2 dev d1`),
+        ];
+  const file = join(wireFolder(prefix), 'kernel.batch');
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  await must(['ip', '-n', ns, '-batch', file]);
+  if (mode === 'l3') {
+    await must(['ip', 'netns', 'exec', ns, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward']);
+  }
+}
+
+const hostRoutes = (n: number): string[] => Array.from({ length: n }, (_, i) => formatIpv4(FIRST_ROUTE + i));
+
+/** Nearhop with two packet ports. The kernel would also look at each frame; a tc filter drops it behind the ports. */
+async function nearhopCommand(prefix: string, ns: string, mode: WireMode, routes: number): Promise<string[]> {
+  const folder = wireFolder(prefix);
+  const config = join(folder, 'nearhop.yml');
+  writeFileSync(config, nearhopConfig(mode, routes));
+  for (const device of ['d0', 'd1']) await addTcFilter(ns, device, tcBytecode(everyFrameFilter()));
+  const main = fileURLToPath(new URL('./main.mjs', import.meta.url));
+  return [process.execPath, main, 'run', '-c', config, '--socket', join(folder, 'nearhop.sock')];
+}
+
+/** The config of Nearhop as device under test. */
+export function nearhopConfig(mode: WireMode, routes: number): string {
+  const head = `gateway: { name: bench-${mode} }
+ports:
+  - { name: d0, kind: af-packet, device: d0 }
+  - { name: d1, kind: af-packet, device: d1 }
+`;
+  if (mode === 'l2') {
+    return `${head}networks:
+  - name: lan
+    subnet: 10.9.0.0/24
+    gateway: { address: 10.9.0.254, mac: "02:00:00:00:09:fe" }
+    proximityRouting: false
+    members: [d0, d1]
+`;
+  }
+  return `${head}interfaces: # hostStack: the kernel of the namespace has no addresses, so Nearhop answers ARP and ping
+  - { name: left, port: d0, address: 10.1.0.1/24, hostStack: false }
+  - { name: right, port: d1, address: 10.2.0.1/24, hostStack: false }
+routes:
+${hostRoutes(routes)
+  .map((ip) => `  - { prefix: ${ip}/32, via: 10.2.0.2 }\n`)
+  .join('')}`;
+}
+
+/** Waits for an echo from the generator's side to the sink's and back. */
+async function awaitEcho(
+  what: string,
+  prefix: string,
+  mode: WireMode,
+  routes: number,
+  log: string,
+  alive: () => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const ns = wireNamespace(prefix, 'gen');
+  const deadline = Date.now() + READY_MS + (routes / 1000) * READY_MS_PER_1000_ROUTES;
+  const ping = ['ip', 'netns', 'exec', ns, 'ping', '-n', '-c', '1', '-W', '1', SINK_IP[mode]];
+  while ((await run(ping)).status !== 0) {
+    signal.throwIfAborted();
+    if (alive() && Date.now() < deadline) {
+      await sleep(100, undefined, { signal });
+      continue;
+    }
+    const said = what === 'kernel' ? '' : readFileSync(log, 'utf8').trim().split('\n').slice(-5).join('\n');
+    const how = alive() ? `lets no echo through to ${SINK_IP[mode]}` : 'has ended';
+    throw new NearhopError(
+      'bench-dut-failed',
+      `the device under test (${what}) ${how}${said && `:\n${said}`}`,
+      {
+        hint: 'nearhop bench wire --help says what a command finds and shall do',
+      },
+    );
+  }
+}
+
+/** Ends the session of a command, then whatever else runs in its namespace. */
+async function stopSession(child: ChildProcess, ns: string): Promise<void> {
+  const pids = async (): Promise<number[]> =>
+    (await run(['ip', 'netns', 'pids', ns])).stdout.split('\n').filter(Boolean).map(Number);
+  for (let tries = 0; tries < 60; tries++) {
+    const left = await pids();
+    if (left.length === 0) break;
+    if (tries % 40 === 0) for (const pid of left) end(pid, tries === 0 ? 'SIGTERM' : 'SIGKILL');
+    await sleep(50);
+  }
+  child.unref();
+}
+
+function end(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // it has gone by itself
+  }
+}

@@ -1,0 +1,99 @@
+// One trial of `bench wire`: the generator offers a load for its time, counters are read before, at the last frame and after the
+// device under test has sent what it held. A trial in which others used the CPUs is done again.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Agent } from './agent-client.ts';
+import { cpuUse, takeCpuSnapshot } from './cpu-usage.ts';
+import type { Load, Sent } from './generator.ts';
+import type { Outcome } from './search.ts';
+import type { Samples } from './sink.ts';
+import { countFrames, countGoodFrames } from './wire-topology.ts';
+
+/** A trial counts as contaminated when others used more than this share of one CPU. */
+const OTHERS_ALLOWED = 0.05;
+const REPEATS = 2;
+const DRAIN_STEP_MS = 60;
+const DRAIN_STEPS = 12;
+/** So few frames between two looks are neighbors talking, not a queue. */
+const DRAINED_FRAMES = 20;
+
+export interface TrialResult extends Outcome {
+  /** Frames a second that came out right while the load was offered. */
+  readonly forwardedPps: number;
+  /** Mean bytes of a frame, without FCS. */
+  readonly meanBytes: number;
+  /** How far the generator was behind its schedule at worst, ms. */
+  readonly generatorLateMs: number;
+  /** CPU time ÷ time, of the device under test and of others. */
+  readonly dutCpu: number;
+  readonly otherCpu: number;
+  /** Others used the CPUs, also in the repetitions. */
+  readonly contaminated: boolean;
+  readonly samples: Samples;
+}
+
+/** What takes part in a trial. */
+export interface Wire {
+  readonly prefix: string;
+  readonly generator: Agent;
+  readonly sink: Agent;
+  /** Session of the device under test, 0 for none. */
+  readonly session: number;
+  readonly signal: AbortSignal;
+}
+
+/** Runs a trial, and runs it again while it is contaminated, twice at most; the cleanest is the result. */
+export async function runTrial(wire: Wire, load: Load): Promise<TrialResult> {
+  let cleanest = await runOnce(wire, load);
+  for (let i = 0; i < REPEATS && cleanest.contaminated; i++) {
+    const again = await runOnce(wire, load);
+    if (again.otherCpu < cleanest.otherCpu) cleanest = again;
+  }
+  return cleanest;
+}
+
+async function runOnce(wire: Wire, load: Load): Promise<TrialResult> {
+  const { prefix, generator, sink, session, signal } = wire;
+  signal.throwIfAborted();
+  await generator.ask({ do: 'prepare', load });
+  await sink.ask({ do: 'take' }); // what is left of the trial before
+  const goodBefore = await countGoodFrames(prefix);
+  const before = countFrames(sink.pid);
+  const cpuBefore = takeCpuSnapshot();
+  const sent = (await generator.ask({ do: 'send', load })) as Sent;
+  const atEnd = countFrames(sink.pid) - before;
+  const cpuAfter = takeCpuSnapshot();
+  const all = await drain(before, sink.pid);
+  const good = (await countGoodFrames(prefix)) - goodBefore;
+  const samples = (await sink.ask({ do: 'take' })) as Samples;
+  const offered = sent.frames + sent.refused;
+  const rightShare = all === 0 ? 0 : Math.min(1, good / all);
+  const parts = new Set([process.pid, generator.pid, sink.pid]);
+  const use = cpuUse(cpuBefore, cpuAfter, session, parts);
+  const otherCpu = use.otherMs / sent.seconds / 1000;
+  return {
+    offeredPps: offered / sent.seconds,
+    forwardedPps: (atEnd * rightShare) / sent.seconds,
+    lossRatio: Math.max(0, 1 - good / offered),
+    backlogRatio: Math.max(0, 1 - (atEnd * rightShare) / offered),
+    meanBytes: sent.meanBytes,
+    generatorLateMs: sent.latestMs,
+    dutCpu: use.dutMs / sent.seconds / 1000,
+    otherCpu,
+    contaminated: otherCpu > OTHERS_ALLOWED,
+    samples,
+  };
+}
+
+/** Waits until no more frames come out; returns how many came since `before`. */
+async function drain(before: number, pid: number): Promise<number> {
+  let last = countFrames(pid);
+  for (let i = 0; i < DRAIN_STEPS; i++) {
+    await sleep(DRAIN_STEP_MS);
+    const now = countFrames(pid);
+    const stands = now - last < DRAINED_FRAMES;
+    last = now;
+    if (stands) break;
+  }
+  return last - before;
+}

@@ -1,0 +1,100 @@
+// `nearhop bench`: how fast Nearhop and others are on this machine. Results as tables, as JSON, or as a report in HTML.
+
+import { writeFileSync } from 'node:fs';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { FrameSize, WireMode } from '../../bench/wire-frame.ts';
+import type { Context } from '../context.ts';
+import { formatWire } from '../show-bench.ts';
+import { integer, outputOf, withJson } from './common.ts';
+import { interruptible } from './interrupt.ts';
+
+interface WireCommandOptions {
+  readonly dut: readonly string[];
+  readonly mode: WireMode;
+  readonly size: readonly FrameSize[];
+  readonly routes: number;
+  readonly flows: number;
+  readonly trials: number;
+  readonly seconds: number;
+  readonly mrrOnly?: boolean;
+  readonly report?: string;
+}
+
+const WIRE_HELP = `
+The wire is three namespaces, made for the run and removed again; it needs root and two CPUs:
+
+  gen: g0 10.1.0.2 ---- d0 10.1.0.1 :dut: d1 10.2.0.1 ---- s0 10.2.0.2 :sink
+
+A command as DUT runs in the namespace in the middle, in the foreground, on CPU 1; d0 and d1 are up and have no addresses. Its
+environment has BENCH_MODE and BENCH_ROUTES. It answers ARP; for l3 it has the addresses above, routes 10.1.0.0/24 to d0,
+10.2.0.0/24 to d1, and BENCH_ROUTES host routes 10.3.0.1, 10.3.0.2, ... by 10.2.0.2; for l2 it bridges d0 and d1.
+
+MRR: what comes out of a flood. PDR, NDR: the highest rate with at most 0.5 % and without loss. Figures are medians over the
+rounds; >= says that the generator was the limit. A trial in which other programs used the CPUs is repeated, then marked.`;
+
+export function registerBench(program: Command, context: Context): void {
+  const bench = program.command('bench').description('measure Nearhop, and others, on this machine');
+
+  withJson(
+    bench.command('wire').description('throughput, loss and latency of a router or bridge on a veth wire'),
+  )
+    .option(
+      '--dut <what>',
+      'nearhop, kernel or a command; repeat it to compare (default: nearhop)',
+      collect,
+      [],
+    )
+    .addOption(new Option('--mode <mode>', 'l3 routes, l2 bridges').choices(['l3', 'l2']).default('l3'))
+    .option('--size <list>', 'bytes with FCS, or imix; separated by commas', sizes, [64])
+    .option('--routes <n>', 'host routes of the DUT', integer(1, 1_000_000), 1000)
+    .option('--flows <n>', 'flows of the load', integer(1, 1_000_000), 1000)
+    .option('--trials <n>', 'rounds', integer(1, 99), 3)
+    .option('--seconds <s>', 'seconds of one trial', seconds, 1)
+    .option('--mrr-only', 'floods only: no search, latency or curve')
+    .option('--report <file>', 'write a report in HTML')
+    .addHelpText('after', WIRE_HELP)
+    .action(async (options: WireCommandOptions, command: Command) => {
+      const output = outputOf(command, context);
+      const { benchWire } = await import('../../bench/wire.ts');
+      const report = await interruptible((signal) =>
+        benchWire({
+          duts: options.dut.length > 0 ? options.dut : ['nearhop'],
+          mode: options.mode,
+          sizes: options.size,
+          routes: options.routes,
+          flows: options.flows,
+          trials: options.trials,
+          seconds: options.seconds,
+          mrrOnly: options.mrrOnly === true,
+          signal,
+          say: (text) => output.note(text),
+        }),
+      );
+      if (options.report !== undefined) {
+        const { wireReportHtml } = await import('../../bench/report.ts');
+        writeFileSync(options.report, wireReportHtml(report));
+      }
+      output.answer(report, () => formatWire(report, output.style));
+    });
+}
+
+const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text];
+
+function sizes(text: string): readonly FrameSize[] {
+  return text.split(',').map((word) => {
+    if (word === 'imix') return word;
+    const bytes = Number(word);
+    if (!/^\d+$/.test(word) || bytes < 64 || bytes > 1518) {
+      throw new InvalidArgumentError('A size is from 64 to 1518 bytes, FCS included, or imix.');
+    }
+    return bytes;
+  });
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || value < 0.1 || value > 600) {
+    throw new InvalidArgumentError('It is from 0.1 to 600 seconds.');
+  }
+  return value;
+}

@@ -1,0 +1,106 @@
+// What a benchmark measured, for people: each figure with its spread.
+
+import type { Spread } from '../bench/spread.ts';
+import type { RateFigure, WireReport, WireResult } from '../bench/wire.ts';
+import type { Style } from './style.ts';
+import { type Cell, type Column, formatTable } from './table.ts';
+
+const left = (head: string): Column => ({ head });
+const right = (head: string): Column => ({ head, align: 'right' });
+
+export function formatWire(report: WireReport, style: Style): string {
+  const { mode, routes, flows, rounds, secondsPerTrial, idle, results } = report;
+  const blocks = [
+    `${mode}, ${routes} routes, ${flows} flows, ${rounds} rounds, trials of ${secondsPerTrial} s; ` +
+      'median (lowest–highest) of the rounds',
+    formatTable(
+      [
+        left('DUT'),
+        right('Bytes'),
+        right('MRR kpps'),
+        right('PDR kpps'),
+        right('NDR kpps'),
+        right('MRR Gbit/s'),
+      ].concat([right('CPU'), right('Trials'), right('Disturbed')]),
+      results.map((r): Cell[] => [
+        [r.dut, style.bold],
+        r.size,
+        rateCell(r.mrr),
+        rateCell(r.pdr),
+        rateCell(r.ndr),
+        gbps(r),
+        r.floodCpu.median.toFixed(2),
+        r.trials,
+        r.contaminated > 0 ? [String(r.contaminated), style.warn] : 0,
+      ]),
+      style,
+    ),
+    block(
+      [
+        left('DUT'),
+        right('RTT p50 µs'),
+        right('RTT p99 µs'),
+        right('Lost'),
+        right('Idle CPU %'),
+        right('RSS MiB'),
+      ],
+      idle.map((r) => [
+        [r.dut, style.bold],
+        spreadText(r.rttP50Us, 1, 0),
+        spreadText(r.rttP99Us, 1, 0),
+        `${r.lost} of ${r.echoes}`,
+        r.cpu === undefined ? '-' : spreadText(r.cpu, 100, 1),
+        r.rssMiB === undefined ? '-' : spreadText(r.rssMiB, 1, 0),
+      ]),
+      style,
+    ),
+    block(
+      [
+        left('DUT'),
+        right('Bytes'),
+        right('Load'),
+        right('One way p50 µs'),
+        right('p99 µs'),
+        right('Samples'),
+      ],
+      results.flatMap((r) =>
+        r.latency.map((l): Cell[] => [
+          [r.dut, style.bold],
+          r.size,
+          `${l.share * 100} % of PDR`,
+          spreadText(l.p50Us, 1, 0),
+          spreadText(l.p99Us, 1, 0),
+          l.samples,
+        ]),
+      ),
+      style,
+    ),
+    ...results.filter((r) => Object.keys(r.faults).length > 0).map((r) => style.bad(faultLine(r))),
+  ];
+  return blocks.filter((text) => text !== '').join('\n\n');
+}
+
+const block = (columns: readonly Column[], rows: readonly (readonly Cell[])[], style: Style): string =>
+  rows.length === 0 ? '' : formatTable(columns, rows, style);
+
+/** `>=` stands before what the generator limited. */
+function rateCell(rate: RateFigure | null | undefined): string {
+  if (rate === undefined) return '-';
+  if (rate === null) return 'none';
+  return `${rate.limited ? '>=' : ''}${spreadText(rate.pps, 1 / 1000, 0)}`;
+}
+
+const spreadText = ({ median, lowest, highest }: Spread, factor: number, digits: number): string =>
+  `${(median * factor).toFixed(digits)} (${(lowest * factor).toFixed(digits)}–${(highest * factor).toFixed(digits)})`;
+
+/** As on an Ethernet wire: with FCS, preamble and the gap between frames (20 bytes and 4). */
+const WIRE_OVERHEAD = 24;
+const gbps = (r: WireResult): string =>
+  ((r.mrr.pps.median * (r.meanBytes + WIRE_OVERHEAD) * 8) / 1e9).toFixed(2);
+
+const faultLine = (r: WireResult): string =>
+  `${r.dut}, ${r.size} bytes: of ${r.sampled} frames that were looked at, wrong were ${Object.entries(
+    r.faults,
+  )
+    .map(([fault, n]) => `${n} in ${fault}`)
+    .join(', ')}`;
