@@ -59,7 +59,7 @@ function ratesSection(results: readonly WireResult[], duts: readonly string[]): 
       const rate = r[key];
       if (rate === undefined || rate === null) return [];
       const { median, lowest, highest } = rate.pps;
-      const label = `${r.dut}, ${r.size} ${r.size === 'imix' ? '' : 'bytes'}`;
+      const label = `${r.dut.length > 24 ? `${r.dut.slice(0, 23)}…` : r.dut}, ${r.size} ${r.size === 'imix' ? '' : 'bytes'}`;
       return [
         { label, value: median, lowest, highest, limited: rate.limited, colour: colour(duts.indexOf(r.dut)) },
       ];
