@@ -156,6 +156,9 @@ export async function benchWire(options: WireOptions): Promise<WireReport> {
         await measureDut(prefix, options, rows[d], idle[d], round === trials - 1);
       }
     }
+  } catch (cause) {
+    if (!options.signal.aborted) throw cause;
+    throw new NearhopError('bench-interrupted', 'interrupted; the wire is removed', { cause });
   } finally {
     removeWire(prefix);
   }
@@ -230,9 +233,6 @@ async function measureDut(
     } finally {
       await dut.stop();
     }
-  } catch (error) {
-    signal.throwIfAborted(); // whatever failed, failed because of it
-    throw error;
   } finally {
     signal.removeEventListener('abort', endAgents);
     endAgents();
