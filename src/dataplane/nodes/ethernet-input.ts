@@ -1,5 +1,6 @@
 // ethernet-input: where every received frame starts. Finds the interface that the frame came by, takes its VLAN tag off,
-// and parts what is bridged (to l2-guard) from what is routed here (to arp-input and ip4-input).
+// and parts what is bridged (to l2-guard) from what is routed here (to arp-input and ip4-input). The common packet of a routed
+// interface skips all nodes up to interface-output (ip4-fast-path.ts).
 //
 // One tag is understood: the interface's own. What is tagged otherwise, or twice, belongs to no interface: bridged
 // networks do not carry the VLANs of their VMs.
@@ -25,6 +26,7 @@ import {
 } from '../../wire/ethernet.ts';
 import { NO_IFACE } from '../bridge.ts';
 import { type Context, countRx, type GraphNode, NODE } from '../graph.ts';
+import { ip4FastPath } from '../ip4-fast-path.ts';
 import { moveVnetHeader } from '../offload.ts';
 
 export function createEthernetInput(): GraphNode {
@@ -32,7 +34,8 @@ export function createEthernetInput(): GraphNode {
     name: 'ethernet-input',
     process(batch: Batch, idx: Uint16Array, n: number, ctx: Context): void {
       const { interfaces } = ctx.tables;
-      for (let k = 0; k < n; k++) {
+      const others = ip4FastPath(batch, idx, n, ctx);
+      for (let k = 0; k < others; k++) {
         const i = idx[k];
         const reason = enter(batch, i, ctx);
         if (reason !== 0) {

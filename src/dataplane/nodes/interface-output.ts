@@ -34,40 +34,75 @@ export function createInterfaceOutput(): GraphNode {
     process(batch: Batch, idx: Uint16Array, n: number, ctx: Context): void {
       const { interfaces } = ctx.tables;
       assert(ctx.ports.length <= MAX_PORTS, `at most ${MAX_PORTS} ports`);
-      for (let k = 0; k < n; k++) {
-        const i = idx[k];
-        const reason = prepare(batch, i, ctx, plan);
-        if (reason !== 0) {
-          ctx.dropEgress(i, reason);
-          idx[k] = ENDED;
-        } else ready[interfaces.port[batch.outIface[i]]]++;
+      for (let k = 0; k < n; ) {
+        const out = batch.outIface[idx[k]];
+        const first = k;
+        while (k < n && batch.outIface[idx[k]] === out) k++;
+        const fit = prepareRun(batch, idx, first, k, out, ctx, plan);
+        if (fit > 0) ready[interfaces.port[out]] += fit;
       }
       for (let p = 0; p < ctx.ports.length; p++) {
         if (ready[p] === 0) continue;
+        const all = ready[p] === n && !hasGso(batch, idx, n);
         ready[p] = 0;
-        sendTo(ctx.ports[p], idx, n, ctx, list, plan);
+        if (all) flush(ctx.ports[p], idx, n, ctx);
+        else sendTo(ctx.ports[p], idx, n, ctx, list, plan);
       }
     },
   };
 }
 
-/** Makes slot `i` what its egress port takes; returns the reason why that cannot be, 0 for none. */
-function prepare(batch: Batch, i: number, ctx: Context, plan: SegmentPlan): number {
+/** Makes slots `idx[first..end-1]`, which all leave by `out`, what its port takes, or ends them; returns how many are left. */
+function prepareRun(
+  batch: Batch,
+  idx: Uint16Array,
+  first: number,
+  end: number,
+  out: number,
+  ctx: Context,
+  plan: SegmentPlan,
+): number {
   const { interfaces } = ctx.tables;
-  const out = batch.outIface[i];
   const port = ctx.ports[interfaces.port[out]];
-  if (port === undefined || interfaces.up[out] === 0) return REASON['interface-down'];
+  const usable = port !== undefined && interfaces.up[out] !== 0;
+  const plain = usable && !port.l3Only && interfaces.vlan[out] === 0;
+  const mtu = usable ? port.mtu : 0;
+  let fit = 0;
+  for (let k = first; k < end; k++) {
+    const i = idx[k];
+    let reason = 0;
+    if (!plain || batch.offload[i] !== 0) {
+      reason = usable ? prepare(batch, i, port, interfaces.vlan[out], plan) : REASON['interface-down'];
+    }
+    if (reason === 0 && wireL3Len(batch, i) > mtu) reason = REASON['tx-oversize'];
+    if (reason === 0) fit++;
+    else {
+      ctx.dropEgress(i, reason);
+      idx[k] = ENDED;
+    }
+  }
+  return fit;
+}
+
+/** Makes slot `i` what the port takes; returns the reason why that cannot be, 0 for none. */
+function prepare(batch: Batch, i: number, port: Port, vlan: number, plan: SegmentPlan): number {
   if (port.l3Only) {
     const type = ethernetType(batch.view, batch.off[i] + batch.l3[i] - ETH_HLEN);
     if (type !== ETHERTYPE_IPV4 && type !== ETHERTYPE_IPV6) return REASON['port-unsuitable'];
-  } else if (interfaces.vlan[out] !== 0) pushVlan(batch, i, interfaces.vlan[out]);
+  } else if (vlan !== 0) pushVlan(batch, i, vlan);
   const offload = batch.offload[i];
   if ((offload & OFFLOAD_GSO) !== 0) {
     if (!planSegments(batch, i, plan)) return REASON['offload-invalid'];
   } else if ((offload & OFFLOAD_CSUM) !== 0 && !port.offload && !completeChecksum(batch, i)) {
     return REASON['offload-invalid'];
   }
-  return wireL3Len(batch, i) > port.mtu ? REASON['tx-oversize'] : 0;
+  return 0;
+}
+
+function hasGso(batch: Batch, idx: Uint16Array, n: number): boolean {
+  let bits = 0;
+  for (let k = 0; k < n; k++) bits |= batch.offload[idx[k]];
+  return (bits & OFFLOAD_GSO) !== 0;
 }
 
 function pushVlan(batch: Batch, i: number, vlan: number): void {
@@ -126,12 +161,18 @@ function flush(port: Port, list: Uint16Array, n: number, ctx: Context): void {
   const { batch, counters } = ctx;
   const sent = port.tx(batch, list, n);
   counters.totals[TOTAL.sent] += sent;
-  for (let q = 0; q < sent; q++) {
-    const i = list[q];
-    const row = batch.outIface[i] * IF_COUNTER_STRIDE;
-    counters.ifaces[row + IF_COUNTER.txPackets]++;
-    counters.ifaces[row + IF_COUNTER.txBytes] += batch.len[i];
-    if (batch.trace[i] >= 0) ctx.trace.sent(batch, i);
+  for (let q = 0; q < sent; ) {
+    // Counted once for a run of packets by one interface: a counter in memory takes as long as the rest of this loop.
+    const out = batch.outIface[list[q]];
+    const first = q;
+    let bytes = 0;
+    for (; q < sent && batch.outIface[list[q]] === out; q++) {
+      const i = list[q];
+      bytes += batch.len[i];
+      if (batch.trace[i] >= 0) ctx.trace.sent(batch, i);
+    }
+    counters.ifaces[out * IF_COUNTER_STRIDE + IF_COUNTER.txPackets] += q - first;
+    counters.ifaces[out * IF_COUNTER_STRIDE + IF_COUNTER.txBytes] += bytes;
   }
   for (let q = sent; q < n; q++) ctx.dropEgress(list[q], REASON['tx-failed']);
 }
