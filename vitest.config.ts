@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'native-free', include: ['native-free-tests/**/*.test.ts'], testTimeout: 20_000 } },
+      { test: { name: 'native-free', include: ['native-free-tests/**/*.test.ts'], testTimeout: 60_000 } },
       {
         test: {
           name: 'lab',
