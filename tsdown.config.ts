@@ -25,5 +25,11 @@ export default defineConfig([
     outputOptions: { codeSplitting: false },
     clean: false,
   },
+  {
+    ...common,
+    entry: { 'bench-memory': 'src/bench/memory.ts' },
+    outputOptions: { codeSplitting: false },
+    clean: false,
+  },
   { ...common, entry: { main: 'src/main.ts' }, clean: false },
 ]);

@@ -1,5 +1,6 @@
 // What a benchmark measured, for people: each figure with its spread.
 
+import type { FibReport } from '../bench/fib.ts';
 import type { Spread } from '../bench/spread.ts';
 import type { RateFigure, WireReport, WireResult } from '../bench/wire.ts';
 import type { Style } from './style.ts';
@@ -78,6 +79,44 @@ export function formatWire(report: WireReport, style: Style): string {
     ...results.filter((r) => Object.keys(r.faults).length > 0).map((r) => style.bad(faultLine(r))),
   ];
   return blocks.filter((text) => text !== '').join('\n\n');
+}
+
+export function formatFib(report: FibReport, style: Style): string {
+  const { source, rounds, tables, cases, noReference } = report;
+  const text = (spread: Spread | null, digits: number): string =>
+    spread === null ? '-' : spreadText(spread, 1, digits);
+  const blocks = [
+    `full table: ${source}; ${rounds} rounds, median (lowest–highest), millions of lookups a second`,
+    formatTable(
+      [left('Table'), left('Addresses'), right('Mlps'), right('C Mlps'), right('Ours ÷ C')],
+      cases.map((c): Cell[] => [
+        [c.table, style.bold],
+        c.addresses,
+        text(c.mlps, 0),
+        text(c.c, 0),
+        text(c.ratio, 2),
+      ]),
+      style,
+    ),
+    formatTable(
+      [left('Table'), right('Prefixes'), left('Layout'), right('MiB'), right('Build ms')].concat([
+        right('Updates/s'),
+        right('p99 µs'),
+      ]),
+      tables.map((t): Cell[] => [
+        [t.table, style.bold],
+        t.prefixes,
+        t.layout,
+        t.mib.toFixed(1),
+        t.buildMs.toFixed(0),
+        t.updatesPerSecond.toFixed(0),
+        t.updateP99Us.toFixed(1),
+      ]),
+      style,
+    ),
+    noReference === null ? '' : style.warn(`no ratio: ${noReference}`),
+  ];
+  return blocks.filter((b) => b !== '').join('\n\n');
 }
 
 const block = (columns: readonly Column[], rows: readonly (readonly Cell[])[], style: Style): string =>

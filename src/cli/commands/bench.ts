@@ -2,9 +2,10 @@
 
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { FibReport } from '../../bench/fib.ts';
 import type { FrameSize, WireMode } from '../../bench/wire-frame.ts';
 import type { Context } from '../context.ts';
-import { formatWire } from '../show-bench.ts';
+import { formatFib, formatWire } from '../show-bench.ts';
 import { integer, outputOf, withJson } from './common.ts';
 import { interruptible } from './interrupt.ts';
 
@@ -18,6 +19,12 @@ interface WireCommandOptions {
   readonly seconds: number;
   readonly mrrOnly?: boolean;
   readonly report?: string;
+}
+
+interface FibCommandOptions {
+  readonly table?: string;
+  readonly prefixes: number;
+  readonly rounds: number;
 }
 
 const WIRE_HELP = `
@@ -75,6 +82,20 @@ export function registerBench(program: Command, context: Context): void {
         writeFileSync(options.report, wireReportHtml(report));
       }
       output.answer(report, () => formatWire(report, output.style));
+    });
+
+  withJson(bench.command('fib').description('lookups in the IPv4 FIB, beside a DIR-24-8 in C'))
+    .option('--table <file>', 'prefixes, one a line, gzip or plain, instead of a generated full table')
+    .option('--prefixes <n>', 'prefixes of the generated full table', integer(1000, 2_000_000), 900_000)
+    .option('--rounds <n>', 'rounds', integer(1, 99), 7)
+    .action(async (options: FibCommandOptions, command: Command) => {
+      const output = outputOf(command, context);
+      const { runMemoryBench } = await import('../../bench/memory-client.ts');
+      const { table = null, prefixes, rounds } = options;
+      const report = await interruptible((signal) =>
+        runMemoryBench<FibReport>('fib', { table, prefixes, rounds }, signal),
+      );
+      output.answer(report, () => formatFib(report, output.style));
     });
 }
 

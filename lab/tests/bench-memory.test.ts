@@ -1,0 +1,75 @@
+// The benchmarks that need no device, as users run them: what they say, not how fast anything is. Needs `npm run build`.
+
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import type { FibReport } from '../../src/bench/fib.ts';
+
+const bundle = fileURLToPath(new URL('../../dist/main.mjs', import.meta.url));
+if (!existsSync(bundle)) console.warn('skipped: dist/main.mjs is not there, `npm run build` makes it');
+const itBuilt = it.skipIf(!existsSync(bundle));
+
+const nearhop = (
+  env: NodeJS.ProcessEnv,
+  ...args: string[]
+): Promise<{ code: number | null; stdout: string }> =>
+  new Promise((resolve) => {
+    const child = execFile(process.execPath, [bundle, ...args], { env }, (_error, stdout) =>
+      resolve({ code: child.exitCode, stdout }),
+    );
+  });
+
+itBuilt('nearhop bench fib measures every table, and its answers are those of C', async () => {
+  const { code, stdout } = await nearhop(
+    process.env,
+    'bench',
+    'fib',
+    '--prefixes',
+    '20000',
+    '--rounds',
+    '1',
+    '--json',
+  );
+  expect(code).toBe(0);
+  const { data } = JSON.parse(stdout) as { data: FibReport };
+  expect(data.noReference).toBeNull();
+  expect(data.cases.map((c) => `${c.table} ${c.addresses}`)).toEqual(
+    ['full', 'h100', 'h10k'].flatMap((t) => [`${t} match`, `${t} random`]),
+  );
+  for (const { mlps, c, ratio } of data.cases) {
+    expect(mlps.median).toBeGreaterThan(0);
+    expect(ratio?.median).toBeCloseTo(mlps.median / (c?.median ?? 0));
+  }
+  expect(data.tables[0].prefixes).toBeGreaterThan(19_000);
+});
+
+itBuilt('nearhop bench fib does without a compiler, and says so', async () => {
+  const env = { ...process.env, PATH: '/nonexistent' };
+  const { code, stdout } = await nearhop(
+    env,
+    'bench',
+    'fib',
+    '--prefixes',
+    '1000',
+    '--rounds',
+    '1',
+    '--json',
+  );
+  expect(code).toBe(0);
+  const { data } = JSON.parse(stdout) as { data: FibReport };
+  expect(data.noReference).toContain('no C compiler');
+  expect(data.cases.every((c) => c.c === null && c.ratio === null)).toBe(true);
+});
+
+itBuilt('nearhop bench fib reads a table, and says what is wrong with one', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'nearhop-bench-'));
+  const table = join(dir, 'table');
+  writeFileSync(table, '192.0.2.0/24\nnonsense\n');
+  const { code, stdout } = await nearhop(process.env, 'bench', 'fib', '--table', table, '--json');
+  rmSync(dir, { recursive: true });
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ ok: false, error: { code: 'table-invalid' } });
+});
