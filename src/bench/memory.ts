@@ -3,18 +3,25 @@
 
 import { NearhopError } from '../base/errors.ts';
 import { benchFib, type FibOptions } from './fib.ts';
+import { benchForward, type ForwardOptions } from './forward.ts';
 
 export type MemoryReply =
   | { readonly ok: true; readonly data: unknown }
   | { readonly ok: false; readonly code: string; readonly message: string; readonly hint: string | null };
 
-function answer(): MemoryReply {
+function measure(name: string, options: unknown): unknown {
+  if (name === 'fib') return benchFib(options as FibOptions);
+  if (name === 'forward') return benchForward(options as ForwardOptions);
+  throw new Error(`there is no benchmark ${name}`);
+}
+
+async function answer(): Promise<MemoryReply> {
   try {
-    return { ok: true, data: benchFib(JSON.parse(process.argv[3]) as FibOptions) };
+    return { ok: true, data: await measure(process.argv[2], JSON.parse(process.argv[3])) };
   } catch (error) {
     if (!(error instanceof NearhopError)) throw error;
     return { ok: false, code: error.code, message: error.message, hint: error.hint ?? null };
   }
 }
 
-process.stdout.write(JSON.stringify(answer()));
+process.stdout.write(JSON.stringify(await answer()));

@@ -1,6 +1,7 @@
 // What a benchmark measured, for people: each figure with its spread.
 
 import type { FibReport } from '../bench/fib.ts';
+import type { ForwardReport } from '../bench/forward.ts';
 import type { Spread } from '../bench/spread.ts';
 import type { RateFigure, WireReport, WireResult } from '../bench/wire.ts';
 import type { Style } from './style.ts';
@@ -83,8 +84,6 @@ export function formatWire(report: WireReport, style: Style): string {
 
 export function formatFib(report: FibReport, style: Style): string {
   const { source, rounds, tables, cases, noReference } = report;
-  const text = (spread: Spread | null, digits: number): string =>
-    spread === null ? '-' : spreadText(spread, 1, digits);
   const blocks = [
     `full table: ${source}; ${rounds} rounds, median (lowest–highest), millions of lookups a second`,
     formatTable(
@@ -92,9 +91,9 @@ export function formatFib(report: FibReport, style: Style): string {
       cases.map((c): Cell[] => [
         [c.table, style.bold],
         c.addresses,
-        text(c.mlps, 0),
-        text(c.c, 0),
-        text(c.ratio, 2),
+        orNone(c.mlps, 0),
+        orNone(c.c, 0),
+        orNone(c.ratio, 2),
       ]),
       style,
     ),
@@ -118,6 +117,34 @@ export function formatFib(report: FibReport, style: Style): string {
   ];
   return blocks.filter((b) => b !== '').join('\n\n');
 }
+
+export function formatForward(report: ForwardReport, style: Style): string {
+  const { rounds, packets, cases, noReference } = report;
+  const blocks = [
+    `${rounds} rounds of ${packets} packets of each case, median (lowest–highest), millions of packets a second`,
+    formatTable(
+      [left('Case'), left('Frames'), right('Mpps'), right('C Mpps'), right('Ours ÷ C')].concat([
+        right('Heap bytes/packet'),
+        right('Collections'),
+      ]),
+      cases.map((c): Cell[] => [
+        [c.kind, style.bold],
+        c.memory,
+        orNone(c.mpps, 2),
+        orNone(c.c, 2),
+        orNone(c.ratio, 2),
+        c.heapBytesPerPacket.toFixed(3),
+        c.collections,
+      ]),
+      style,
+    ),
+    noReference === null ? '' : style.warn(`no ratio: ${noReference}`),
+  ];
+  return blocks.filter((b) => b !== '').join('\n\n');
+}
+
+const orNone = (spread: Spread | null, digits: number): string =>
+  spread === null ? '-' : spreadText(spread, 1, digits);
 
 const block = (columns: readonly Column[], rows: readonly (readonly Cell[])[], style: Style): string =>
   rows.length === 0 ? '' : formatTable(columns, rows, style);

@@ -3,9 +3,10 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { FibReport } from '../../bench/fib.ts';
+import type { ForwardReport } from '../../bench/forward.ts';
 import type { FrameSize, WireMode } from '../../bench/wire-frame.ts';
 import type { Context } from '../context.ts';
-import { formatFib, formatWire } from '../show-bench.ts';
+import { formatFib, formatForward, formatWire } from '../show-bench.ts';
 import { integer, outputOf, withJson } from './common.ts';
 import { interruptible } from './interrupt.ts';
 
@@ -96,6 +97,17 @@ export function registerBench(program: Command, context: Context): void {
         runMemoryBench<FibReport>('fib', { table, prefixes, rounds }, signal),
       );
       output.answer(report, () => formatFib(report, output.style));
+    });
+
+  withJson(bench.command('forward').description('the forward loop in memory, beside the same loop in C'))
+    .option('--rounds <n>', 'rounds', integer(1, 99), 9)
+    .action(async ({ rounds }: { readonly rounds: number }, command: Command) => {
+      const output = outputOf(command, context);
+      const { runMemoryBench } = await import('../../bench/memory-client.ts');
+      const report = await interruptible((signal) =>
+        runMemoryBench<ForwardReport>('forward', { rounds }, signal),
+      );
+      output.answer(report, () => formatForward(report, output.style));
     });
 }
 
