@@ -1,12 +1,14 @@
 // The benchmarks that need no device, as users run them: what they say, not how fast anything is. Needs `npm run build`.
 
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import type { FibReport } from '../../src/bench/fib.ts';
+import type { ForwardReport } from '../../src/bench/forward.ts';
+import type { ReplayBenchReport } from '../../src/bench/replay.ts';
 
 const bundle = fileURLToPath(new URL('../../dist/main.mjs', import.meta.url));
 if (!existsSync(bundle)) console.warn('skipped: dist/main.mjs is not there, `npm run build` makes it');
@@ -72,4 +74,33 @@ itBuilt('nearhop bench fib reads a table, and says what is wrong with one', asyn
   rmSync(dir, { recursive: true });
   expect(code).toBe(1);
   expect(JSON.parse(stdout)).toMatchObject({ ok: false, error: { code: 'table-invalid' } });
+});
+
+itBuilt('nearhop bench forward checks every frame of every case, and has C beside the router', async () => {
+  const { code, stdout } = await nearhop(process.env, 'bench', 'forward', '--rounds', '1', '--json');
+  expect(code).toBe(0);
+  const { data } = JSON.parse(stdout) as { data: ForwardReport };
+  expect(data.cases.map((c) => `${c.kind} ${c.memory}`)).toEqual(['l3 hot', 'l3 cold', 'l2 hot', 'l2 cold']);
+  for (const c of data.cases) {
+    expect(c.mpps.median).toBeGreaterThan(0);
+    expect(c.ratio !== null).toBe(c.kind === 'l3');
+  }
+});
+
+itBuilt('nearhop bench replay compares what is installed, and removes its captures', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'nearhop-bench-'));
+  const { code, stdout } = await nearhop(
+    process.env,
+    ...['bench', 'replay', '--packets', '20000', '--rounds', '1', '--dir', dir, '--json'],
+  );
+  expect(code).toBe(0);
+  const { data } = JSON.parse(stdout) as { data: ReplayBenchReport };
+  expect(data.rows[0]).toMatchObject({ program: 'nearhop', nearhopIs: { median: 1 } });
+  expect([...data.rows.map((r) => r.program), ...data.missing].sort()).toEqual([
+    'nearhop',
+    'tcpdump',
+    'tcprewrite',
+  ]);
+  expect(readdirSync(dir)).toEqual([]);
+  rmSync(dir, { recursive: true });
 });

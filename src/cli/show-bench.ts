@@ -2,6 +2,7 @@
 
 import type { FibReport } from '../bench/fib.ts';
 import type { ForwardReport } from '../bench/forward.ts';
+import type { ReplayBenchReport } from '../bench/replay.ts';
 import type { Spread } from '../bench/spread.ts';
 import type { RateFigure, WireReport, WireResult } from '../bench/wire.ts';
 import type { Style } from './style.ts';
@@ -139,6 +140,25 @@ export function formatForward(report: ForwardReport, style: Style): string {
       style,
     ),
     noReference === null ? '' : style.warn(`no ratio: ${noReference}`),
+  ];
+  return blocks.filter((b) => b !== '').join('\n\n');
+}
+
+export function formatReplayBench(report: ReplayBenchReport, style: Style): string {
+  const { packets, rounds, dir, rows, missing } = report;
+  const blocks = [
+    `${packets} frames of 64 bytes in ${dir}, ${rounds} rounds, process start included; median (lowest–highest)`,
+    formatTable(
+      [left('Program'), right('Seconds'), right('kpps'), right('Nearhop is')],
+      rows.map((r): Cell[] => [
+        [r.program, style.bold],
+        spreadText(r.seconds, 1, 2),
+        spreadText(r.kpps, 1, 0),
+        `${spreadText(r.nearhopIs, 1, 2)} x as fast`,
+      ]),
+      style,
+    ),
+    missing.length === 0 ? '' : style.warn(`not installed: ${missing.join(', ')}`),
   ];
   return blocks.filter((b) => b !== '').join('\n\n');
 }

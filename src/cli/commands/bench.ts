@@ -6,7 +6,7 @@ import type { FibReport } from '../../bench/fib.ts';
 import type { ForwardReport } from '../../bench/forward.ts';
 import type { FrameSize, WireMode } from '../../bench/wire-frame.ts';
 import type { Context } from '../context.ts';
-import { formatFib, formatForward, formatWire } from '../show-bench.ts';
+import { formatFib, formatForward, formatReplayBench, formatWire } from '../show-bench.ts';
 import { integer, outputOf, withJson } from './common.ts';
 import { interruptible } from './interrupt.ts';
 
@@ -26,6 +26,12 @@ interface FibCommandOptions {
   readonly table?: string;
   readonly prefixes: number;
   readonly rounds: number;
+}
+
+interface ReplayCommandOptions {
+  readonly packets: number;
+  readonly rounds: number;
+  readonly dir?: string;
 }
 
 const WIRE_HELP = `
@@ -108,6 +114,22 @@ export function registerBench(program: Command, context: Context): void {
         runMemoryBench<ForwardReport>('forward', { rounds }, signal),
       );
       output.answer(report, () => formatForward(report, output.style));
+    });
+
+  withJson(
+    bench.command('replay').description('replay from capture to capture, beside tcprewrite and tcpdump'),
+  )
+    .option('--packets <n>', 'frames of 64 bytes', integer(1000, 100_000_000), 1_000_000)
+    .option('--rounds <n>', 'rounds', integer(1, 99), 5)
+    .option('--dir <dir>', 'folder for the captures (default: /dev/shm, which is memory)')
+    .action(async (options: ReplayCommandOptions, command: Command) => {
+      const output = outputOf(command, context);
+      const { benchReplay, captureFolder } = await import('../../bench/replay.ts');
+      const { packets, rounds, dir = captureFolder() } = options;
+      const report = await interruptible((signal) =>
+        benchReplay({ packets, rounds, dir, signal, say: (text) => output.note(text) }),
+      );
+      output.answer(report, () => formatReplayBench(report, output.style));
     });
 }
 
