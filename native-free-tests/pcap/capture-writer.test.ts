@@ -37,6 +37,34 @@ describe('CaptureWriter', () => {
     expect(new Uint8Array(readFileSync(path))).toEqual(expected);
   });
 
+  it('writes the same bytes for frames in place, wherever they lie', () => {
+    const size = 3 << 20;
+    const u8 = new Uint8Array(size);
+    const view = new DataView(u8.buffer);
+    const lengths = [
+      60, 60, 61, 1514, 0, 60, 200_000, 200_000, 262_144, 60, 262_144, 262_144, 262_144, 60, 64,
+    ];
+    const gaps = [16, 16, 16, 20, 16, 30, 16, 16, 16, 16, 16, 16, 16, 40, 16];
+    const paths = [join(dir, 'place.pcap'), join(dir, 'copy.pcap')];
+    const [inPlace, copied] = paths.map((path) => new CaptureWriter(path));
+    let off = 0;
+    lengths.forEach((len, i) => {
+      off += gaps[i];
+      for (let b = 0; b < len; b++) u8[off + b] = (i * 31 + b) & 255;
+      const times = [1_700_000_000_000 + i * 400, i] as const;
+      copied.write(u8, view, off, len, ...times);
+      inPlace.writeInPlace(u8, view, off, len, ...times);
+      off += len;
+      if (i === 4) inPlace.endRun(u8, view);
+    });
+    inPlace.endRun(u8, view);
+    inPlace.close();
+    copied.close();
+    expect(inPlace.packets).toBe(lengths.length);
+    const [a, b] = paths.map((path) => readFileSync(path));
+    expect(a.equals(b)).toBe(true);
+  });
+
   it('writes a header when there are no packets', () => {
     const path = join(dir, 'none.pcap');
     const writer = new CaptureWriter(path);

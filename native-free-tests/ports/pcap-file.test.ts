@@ -14,7 +14,15 @@ import {
   RoundTimes,
 } from '../../src/ports/pcap-file.ts';
 import { expectFrames, type PortUnderTest, portSuite, testFrame } from '../conformance/port-suite.ts';
-import { type BuiltFrame, buildPcap, readAll } from '../pcap/capture-builder.ts';
+import {
+  type BuiltFrame,
+  buildPcap,
+  enhancedPacket,
+  interfaceBlock,
+  joinBytes,
+  readAll,
+  sectionHeader,
+} from '../pcap/capture-builder.ts';
 
 let dir: string;
 beforeAll(() => {
@@ -86,6 +94,68 @@ describe('createPcapFilePort', () => {
     );
     expect(port.ended).toBe(true);
     expect(port.stats.rxPackets).toBe(1000);
+  });
+
+  it.each(['pcap', 'pcapng'] as const)(
+    'in place: hands over every frame of a %s that is larger than the window, and cut ones not',
+    (format) => {
+      const frames = Array.from({ length: 4000 }, (_, i) => {
+        const frame = at(i, 0, testFrame(i, 60 + (i % 1400)));
+        return i % 7 === 3 ? { ...frame, wireLen: frame.bytes.length + 1 } : frame;
+      });
+      const bytes =
+        format === 'pcap'
+          ? buildPcap(frames, { snaplen: 0 })
+          : joinBytes([
+              sectionHeader(true),
+              interfaceBlock(true),
+              ...frames.map((f) => enhancedPacket(true, 0, f.timeNs / 1000n, f.bytes, f.wireLen)),
+            ]);
+      const { port, batch } = open([], { inPlace: true }, bytes);
+      const whole = frames.filter((f) => f.wireLen === undefined).map((f) => f.bytes);
+      let seen = 0;
+      for (let n = -1; n !== 0; port.rxRelease()) {
+        batch.reset();
+        n = port.rx(batch, 256);
+        // all of a round at its end, when the reader has gone as far as it goes
+        expectFrames(
+          Array.from({ length: n }, (_, i) => batch.u8.slice(batch.off[i], batch.off[i] + batch.len[i])),
+          whole.slice(seen, seen + n),
+        );
+        for (let i = 0; i < n; i++) batch.u8.fill(0xee, batch.off[i] - 16, batch.off[i] + batch.len[i]);
+        seen += n;
+      }
+      expect(seen).toBe(whole.length);
+      expect(port.stats.rxTruncated).toBe(frames.length - whole.length);
+      expect([port.ended, port.failure]).toEqual([true, undefined]);
+    },
+  );
+
+  it('in place: writes received frames as they left the gateway, in the order of tx', () => {
+    const out = fresh('out.pcap');
+    const frames = Array.from({ length: 300 }, (_, i) => at(i, 0, testFrame(i, 60 + (i % 3))));
+    const { port, batch } = open(frames, { inPlace: true, out });
+    const expected: Uint8Array[] = [];
+    for (let n = -1; n !== 0; port.rxRelease()) {
+      batch.reset();
+      n = port.rx(batch, 100);
+      const made = batch.alloc(64);
+      batch.u8.fill(n, batch.off[made], batch.off[made] + 64);
+      for (let i = 0; i < n; i++) if (i % 5 === 0) batch.len[i] -= 4; // padding that was cut off
+      const order = Uint16Array.from([
+        ...Array.from({ length: n }, (_, i) => i).filter((i) => i % 11 !== 0),
+        made,
+        0,
+      ]);
+      for (const i of order) expected.push(batch.u8.slice(batch.off[i], batch.off[i] + batch.len[i]));
+      if (n > 0) expect(port.tx(batch, order, order.length)).toBe(order.length);
+      else expected.splice(-order.length);
+    }
+    port.close();
+    expectFrames(
+      readAll(openCapture(out)).map((f) => f.bytes),
+      expected,
+    );
   });
 
   it('hands over frames up to the limit, to the nanosecond', () => {

@@ -10,6 +10,9 @@ import { describeLinkType, LINKTYPE_ETHERNET } from './link-type.ts';
 /** Longest frame of a capture; what libpcap allows for Ethernet (MAXIMUM_SNAPLEN). Longer ones are corrupt lengths. */
 export const CAPLEN_MAX = 262_144;
 
+/** Fewest bytes between two frames of a capture: the header of a record of classic pcap. */
+export const RECORD_GAP = 16;
+
 export abstract class CaptureReader {
   /** Where the frame lies: `u8[off .. off + len - 1]`, valid until the next call of `next`. */
   readonly u8: Uint8Array;
@@ -37,6 +40,12 @@ export abstract class CaptureReader {
   get name(): string {
     return this.source.name;
   }
+
+  /**
+   * Whether `next` moves no bytes: the frames handed out so far then stay where they are. Bytes of the file are always left
+   * between two frames, at least the RECORD_GAP in front of each.
+   */
+  abstract get nextInPlace(): boolean;
 
   /** Moves to the next frame; false at the end. Throws a NearhopError `capture-…` that names packet and byte offset. */
   abstract next(): boolean;

@@ -7,9 +7,21 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { NearhopError } from '../base/errors.ts';
 
 /** Bytes of the window, so also of a read. A 60-byte packet takes 17 ns by reads of 1 MiB, 19 by 64 KiB, 18 by 4 MiB. */
-const WINDOW_BYTES = 1 << 20;
+export const WINDOW_BYTES = 1 << 20;
 /** Longest record or block that a reader may ask for at once. */
 export const RECORD_MAX = WINDOW_BYTES / 2;
+
+/** Where a window of WINDOW_BYTES is: its first byte in a larger piece of memory. */
+export interface WindowMemory {
+  readonly u8: Uint8Array;
+  readonly view: DataView;
+  readonly start: number;
+}
+
+function ownMemory(): WindowMemory {
+  const u8 = new Uint8Array(WINDOW_BYTES);
+  return { u8, view: new DataView(u8.buffer), start: 0 };
+}
 
 /** Reads up to `len` bytes to `buf[off..]`; 0 at the end. */
 export type ReadBytes = (buf: Uint8Array, off: number, len: number) => number;
@@ -17,25 +29,32 @@ export type ReadBytes = (buf: Uint8Array, off: number, len: number) => number;
 export class CaptureSource {
   /** Name for messages: the path, or `standard input`. */
   readonly name: string;
-  readonly u8 = new Uint8Array(WINDOW_BYTES);
-  readonly view = new DataView(this.u8.buffer);
-  /** Place of the next byte in the window. */
-  pos = 0;
-  #end = 0;
-  #windowStart = 0;
+  readonly u8: Uint8Array;
+  readonly view: DataView;
+  /** Place of the next byte in `u8`. */
+  pos: number;
+  readonly #start: number;
+  #end: number;
+  /** Bytes of the capture before the window. */
+  #before = 0;
   #atEnd = false;
   readonly #read: ReadBytes;
   readonly #close: () => void;
 
-  constructor(name: string, read: ReadBytes, close: () => void = () => {}) {
+  constructor(name: string, read: ReadBytes, close: () => void = () => {}, memory = ownMemory()) {
     this.name = name;
     this.#read = read;
     this.#close = close;
+    this.u8 = memory.u8;
+    this.view = memory.view;
+    this.#start = memory.start;
+    this.pos = memory.start;
+    this.#end = memory.start;
   }
 
   /** Bytes of the capture before `pos`. */
   get offset(): number {
-    return this.#windowStart + this.pos;
+    return this.#before + this.pos - this.#start;
   }
 
   /** Bytes that are in the window from `pos` on: after a failed `fill`, all that the capture still has. */
@@ -66,23 +85,28 @@ export class CaptureSource {
   }
 
   #refill(n: number): boolean {
-    this.u8.copyWithin(0, this.pos, this.#end);
-    this.#windowStart += this.pos;
-    this.#end -= this.pos;
-    this.pos = 0;
-    while (this.#end < n && !this.#atEnd) {
-      const got = this.#read(this.u8, this.#end, WINDOW_BYTES - this.#end);
+    this.u8.copyWithin(this.#start, this.pos, this.#end);
+    this.#before += this.pos - this.#start;
+    this.#end -= this.pos - this.#start;
+    this.pos = this.#start;
+    // Until the window is full, however little a pipe gives at once: where windows end depends on the capture alone, and so
+    // do the rounds of a replay.
+    const windowEnd = this.#start + WINDOW_BYTES;
+    while (this.#end < windowEnd && !this.#atEnd) {
+      const got = this.#read(this.u8, this.#end, windowEnd - this.#end);
       if (got === 0) this.#atEnd = true;
       this.#end += got;
     }
-    return this.#end >= n;
+    return this.available >= n;
   }
 }
 
 /** Opens a file, or standard input for `-`. Throws `capture-open-failed`, later `capture-read-failed`. */
-export function openCaptureSource(path: string): CaptureSource {
-  if (path === '-')
-    return new CaptureSource('standard input', (buf, off, len) => readInput(0, path, buf, off, len));
+export function openCaptureSource(path: string, memory?: WindowMemory): CaptureSource {
+  if (path === '-') {
+    const read: ReadBytes = (buf, off, len) => readInput(0, path, buf, off, len);
+    return new CaptureSource('standard input', read, undefined, memory);
+  }
   let fd: number;
   try {
     fd = openSync(path, 'r');
@@ -103,6 +127,7 @@ export function openCaptureSource(path: string): CaptureSource {
       if (open) closeSync(fd);
       open = false;
     },
+    memory,
   );
 }
 

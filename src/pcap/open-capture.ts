@@ -2,7 +2,7 @@
 
 import { NearhopError } from '../base/errors.ts';
 import type { CaptureReader } from './capture-reader.ts';
-import { type CaptureSource, openCaptureSource } from './capture-source.ts';
+import { type CaptureSource, openCaptureSource, type WindowMemory } from './capture-source.ts';
 import {
   PCAP_MAGIC_NS,
   PCAP_MAGIC_NS_SWAPPED,
@@ -20,9 +20,12 @@ const COMPRESSED: ReadonlyMap<number, string> = new Map([
   [0xfd37, 'xz'],
 ]);
 
-/** Opens a pcap or pcapng capture, or standard input for `-`, and reads its header. Throws a NearhopError `capture-…`. */
-export function openCapture(path: string): CaptureReader {
-  return readCapture(openCaptureSource(path));
+/**
+ * Opens a pcap or pcapng capture, or standard input for `-`, and reads its header. Frames lie in `memory`, or in memory of
+ * the reader's own. Throws a NearhopError `capture-…`.
+ */
+export function openCapture(path: string, memory?: WindowMemory): CaptureReader {
+  return readCapture(openCaptureSource(path, memory));
 }
 
 /** Makes the reader that a source's first bytes ask for; closes the source when there is none. */

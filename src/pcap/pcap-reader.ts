@@ -43,6 +43,12 @@ export class PcapReader extends CaptureReader {
     source.pos += PCAP_HEADER_LEN;
   }
 
+  get nextInPlace(): boolean {
+    const { available, pos } = this.source;
+    if (available < PCAP_RECORD_LEN) return false;
+    return available >= PCAP_RECORD_LEN + this.view.getUint32(pos + 8, this.#little);
+  }
+
   next(): boolean {
     const source = this.source;
     if (!source.fill(PCAP_RECORD_LEN)) {

@@ -40,6 +40,14 @@ export class PcapngReader extends CaptureReader {
     this.#sectionHeader();
   }
 
+  get nextInPlace(): boolean {
+    const { available, pos } = this.source;
+    if (available < 8) return false;
+    const type = this.view.getUint32(pos, this.#little);
+    const packet = type === PCAPNG_EPB || type === PCAPNG_SPB || type === PCAPNG_PB;
+    return packet && available >= this.view.getUint32(pos + 4, this.#little);
+  }
+
   next(): boolean {
     const source = this.source;
     for (;;) {

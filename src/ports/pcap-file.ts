@@ -1,8 +1,9 @@
 // A port whose outside is two captures: frames come in from one and what is sent goes to the other.
 //
-// In: the reader stands at the next frame; `rx` copies frames into a region of the slab, HEADROOM before each, until the
-// batch is full or the time limit is reached; `rxRelease` makes the whole region free again. Without a limit frames come as
-// fast as they are asked for. Out: `tx` writes each frame with the clock's time.
+// In: the reader stands at the next frame; `rx` hands over frames until the batch is full or the time limit is reached: as
+// copies in a region of the slab, HEADROOM before each, or in place, when the read window lies in the slab. `rxRelease` makes
+// region and window free again. Without a limit frames come as fast as they are asked for.
+// Out: `tx` writes each frame with the clock's time; frames that still lie as they were read are written as one piece.
 // A fault of either file stops the port and stands in `failure`, as nothing may throw on the packet path.
 
 import { BATCH_SLOTS, type Batch } from '../base/batch.ts';
@@ -12,6 +13,7 @@ import { NearhopError } from '../base/errors.ts';
 import type { PortId } from '../base/ids.ts';
 import { FRAME_MAX, HEADROOM, type Slab } from '../base/slab.ts';
 import type { CaptureReader } from '../pcap/capture-reader.ts';
+import { WINDOW_BYTES } from '../pcap/capture-source.ts';
 import { CaptureWriter } from '../pcap/capture-writer.ts';
 import { openCapture } from '../pcap/open-capture.ts';
 import { createPortStats, type Port } from './port.ts';
@@ -71,6 +73,11 @@ export interface PcapFilePortOptions {
   /** Largest L3 packet, bytes; default 1500. */
   readonly mtu?: number | undefined;
   readonly clock: Clock;
+  /**
+   * Frames are handed over where they lie in the read window, with only RECORD_GAP bytes of headroom: for gateways that put
+   * nothing in front of a frame, neither a tag nor a tunnel's header. Default: as copies with HEADROOM.
+   */
+  readonly inPlace?: boolean;
   /** Times for what is sent, exact to the nanosecond; default: the clock's, to a quarter of a microsecond. */
   readonly times?: RoundTimes;
 }
@@ -81,6 +88,8 @@ export interface PcapFilePort extends Port {
   readonly nextMs: number;
   /** ... and nanoseconds within that ms. */
   readonly nextNs: number;
+  /** Time of the latest frame so far, the next one included: ms since the Unix epoch, -infinity without any. */
+  readonly latestMs: number;
   /** Frames so far that stand in the capture after a later one; they are handed over where they stand. */
   readonly outOfOrder: number;
   /** From now on `rx` hands over frames up to this time, and this one included. */
@@ -89,7 +98,11 @@ export interface PcapFilePort extends Port {
 
 /** Opens both captures. Throws a NearhopError `capture-…`. */
 export function createPcapFilePort(options: PcapFilePortOptions, slab: Slab): PcapFilePort {
-  const reader = options.in === undefined ? undefined : openCapture(options.in);
+  const memory =
+    options.inPlace === true
+      ? { u8: slab.u8, view: slab.view, start: slab.reserve(WINDOW_BYTES) }
+      : undefined;
+  const reader = options.in === undefined ? undefined : openCapture(options.in, memory);
   try {
     const writer = options.out === undefined ? undefined : new CaptureWriter(options.out);
     return new CapturePort(options, slab, reader, writer);
@@ -118,8 +131,12 @@ class CapturePort implements PcapFilePort {
   readonly #times: RoundTimes | undefined;
   readonly #reader: CaptureReader | undefined;
   readonly #writer: CaptureWriter | undefined;
+  readonly #inPlace: boolean;
+  /** Where copies go. */
   readonly #region: number;
   #used = 0;
+  /** The reader must move bytes to come to the next frame, and waits until the frames that were handed over are back. */
+  #behind = false;
   /** Whether the reader stands at a frame that was not handed over yet. */
   #waiting = false;
   #latestMs = Number.NEGATIVE_INFINITY;
@@ -145,17 +162,22 @@ class CapturePort implements PcapFilePort {
     this.#times = options.times;
     this.#reader = reader;
     this.#writer = writer;
-    this.#region = slab.reserve(REGION_BYTES);
+    this.#inPlace = options.inPlace === true;
+    this.#region = this.#inPlace ? 0 : slab.reserve(REGION_BYTES);
     this.#nextFlushMs = this.#clock.nowMs() + FLUSH_MS;
-    this.#advance();
+    this.#advance(false);
   }
 
   get ended(): boolean {
-    return !this.#waiting;
+    return !this.#waiting && !this.#behind;
   }
 
   get nextMs(): number {
     return this.#waiting && this.#reader !== undefined ? this.#reader.timeMs : Number.POSITIVE_INFINITY;
+  }
+
+  get latestMs(): number {
+    return this.#latestMs + this.#latestNs / 1e6;
   }
 
   get nextNs(): number {
@@ -173,52 +195,53 @@ class CapturePort implements PcapFilePort {
     if (reader === undefined) return 0;
     const most = Math.min(max, batch.room);
     let n = 0;
+    let bytes = 0;
     for (; n < most && this.#waiting && this.#due(reader); n++) {
-      const at = this.#used + HEADROOM;
-      if (at + reader.len > REGION_BYTES) break;
-      copyBytes(
-        this.#slab.u8,
-        this.#slab.view,
-        this.#region + at,
-        reader.u8,
-        reader.view,
-        reader.off,
-        reader.len,
-      );
-      const slot = batch.add(this.#region + at, reader.len, this.id, 0);
+      const { off, len } = reader;
+      const at = this.#inPlace ? off : this.#copy(reader);
+      if (at < 0) break;
+      const slot = batch.add(at, len, this.id, 0);
       this.#times?.arrive(slot, reader.timeMs, reader.timeNs);
-      this.stats.rxBytes += reader.len;
-      this.#used = (at + reader.len + 63) & -64;
-      this.#advance();
+      bytes += len;
+      this.#advance(this.#inPlace);
     }
+    this.stats.rxBytes += bytes;
     this.stats.rxPackets += n;
     return n;
   }
 
   rxRelease(): void {
     this.#used = 0;
+    if (!this.#behind) return;
+    this.#behind = false;
+    this.#advance(false);
   }
 
   tx(batch: Batch, idx: Uint16Array, n: number): number {
     let done = 0;
+    let bytes = 0;
     if (this.failure === undefined && !this.#closed) {
       const times = this.#times;
+      const writer = this.#writer;
       const wallMs = this.#clock.wallMs();
       const ms = Math.floor(wallMs);
       const ns = Math.floor((wallMs - ms) * 1e6);
       try {
         for (; done < n; done++) {
           const i = idx[done];
-          const { off, len } = batch;
-          if (times === undefined) this.#writer?.write(batch.u8, batch.view, off[i], len[i], ms, ns);
-          else this.#writer?.write(batch.u8, batch.view, off[i], len[i], times.ms(i), times.ns(i));
-          this.stats.txBytes += len[i];
+          const off = batch.off[i];
+          const len = batch.len[i];
+          if (times === undefined) writer?.writeInPlace(batch.u8, batch.view, off, len, ms, ns);
+          else writer?.writeInPlace(batch.u8, batch.view, off, len, times.ms(i), times.ns(i));
+          bytes += len;
         }
+        writer?.endRun(batch.u8, batch.view);
       } catch (error) {
         this.#fail(error);
       }
     }
     this.stats.txPackets += done;
+    this.stats.txBytes += bytes;
     this.stats.txDropped += n - done;
     return done;
   }
@@ -235,19 +258,36 @@ class CapturePort implements PcapFilePort {
     }
   }
 
+  /** Copies the reader's frame into the region; returns its place, -1 when there is no room. */
+  #copy({ u8, view, off, len }: CaptureReader): number {
+    const at = this.#used + HEADROOM;
+    if (at + len > REGION_BYTES) return -1;
+    copyBytes(this.#slab.u8, this.#slab.view, this.#region + at, u8, view, off, len);
+    this.#used = (at + len + 63) & -64;
+    return this.#region + at;
+  }
+
   #due(reader: CaptureReader): boolean {
     return (
       reader.timeMs < this.#limitMs || (reader.timeMs === this.#limitMs && reader.timeNs <= this.#limitNs)
     );
   }
 
-  /** Moves to the next whole frame; those that were cut short are counted and passed over. */
-  #advance(): void {
+  /**
+   * Moves to the next whole frame; those that were cut short are counted and passed over. Frames that are `held` by the
+   * gateway must stay where they are.
+   */
+  #advance(held: boolean): void {
     const reader = this.#reader;
     this.#waiting = false;
     if (reader === undefined) return;
     try {
-      while (reader.next()) {
+      for (;;) {
+        if (held && !reader.nextInPlace) {
+          this.#behind = true;
+          return;
+        }
+        if (!reader.next()) return;
         if (reader.len >= reader.wireLen && reader.len <= FRAME_MAX) {
           this.#waiting = true;
           this.#checkOrder(reader);

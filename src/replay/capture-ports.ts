@@ -76,6 +76,7 @@ export function openCapturePorts(
   );
   if (outDir !== undefined) prepareOutput(outDir, inputs, outputs);
   const times = config.ports.some((p) => p.fault !== undefined) ? undefined : new RoundTimes();
+  const inPlace = times !== undefined && !hasTags(config); // faults hold frames back
   const files: PcapFilePort[] = [];
   const ports: Port[] = [];
   try {
@@ -91,6 +92,7 @@ export function openCapturePorts(
           macLo: lo,
           mtu,
           clock,
+          inPlace,
           ...(times === undefined ? {} : { times }),
         },
         slab,
@@ -104,6 +106,15 @@ export function openCapturePorts(
     throw error;
   }
   return { ports, files, outputs, times };
+}
+
+/** Whether packets may leave with a VLAN tag, for which the gap between two frames of a capture is too short. */
+function hasTags({ interfaces, networks }: Config): boolean {
+  const bridged = networks.flatMap(({ members, extension }) => [
+    ...members,
+    ...(extension ? [extension] : []),
+  ]);
+  return [...interfaces, ...bridged].some(({ vlan }) => vlan !== 0);
 }
 
 /** Makes the directory. Throws `replay-output` when that cannot be, or when an output would be written over an input. */

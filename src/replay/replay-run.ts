@@ -96,7 +96,10 @@ class ReplayRun {
       lookedMs = performance.now();
     }
     const interrupted = signal?.aborted === true;
-    if (!interrupted) this.#settle();
+    if (!interrupted) {
+      this.#passTime(Math.max(this.#clock.nowMs(), ...this.#captures.files.map((file) => file.latestMs)));
+      this.#settle();
+    }
     return { applied: this.#applied, gaps: this.#gaps, interrupted };
   }
 

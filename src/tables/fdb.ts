@@ -206,6 +206,7 @@ export class Fdb {
     const rows = elapsed >= SWEEP_MS ? this.capacity : Math.ceil((elapsed * this.capacity) / SWEEP_MS);
     if (rows <= 0) return;
     this.#sweptMs = nowMs;
+    if (this.size === 0) return; // a gateway that only routes would look at 64k empty rows each second
     const oldest = nowMs - this.ageingMs;
     for (let k = 0, r = this.#sweepAt; k < rows; k++, r = (r + 1) & (this.capacity - 1)) {
       if (this.#used[r] === 1 && this.seenMs[r] < oldest && this.#source[r] !== FDB_STATIC) {
