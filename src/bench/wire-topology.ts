@@ -63,6 +63,10 @@ export async function addTcFilter(ns: string, device: string, bytecode: string):
   );
 }
 
+export async function removeTcFilter(ns: string, device: string): Promise<void> {
+  await must(['tc', '-n', ns, 'qdisc', 'del', 'dev', device, 'clsact']);
+}
+
 /** Frames that have arrived in the sink as they should. */
 export async function countGoodFrames(prefix: string): Promise<number> {
   const ns = wireNamespace(prefix, 'sink');

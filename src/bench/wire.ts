@@ -9,14 +9,15 @@
 import { NearhopError } from '../base/errors.ts';
 import { Agent } from './agent-client.ts';
 import { cpuUse, sessionRssMiB, takeCpuSnapshot } from './cpu-usage.ts';
+import type { Load, Sent } from './generator.ts';
 import { describeMachine, type Machine } from './machine.ts';
 import { pingThrough, type Rtt } from './ping.ts';
 import { type Found, searchRates } from './search.ts';
 import { type Spread, spreadOf } from './spread.ts';
 import { startDut } from './wire-dut.ts';
-import type { FrameSize, WireMode } from './wire-frame.ts';
+import { everyFrameFilter, type FrameSize, tcBytecode, type WireMode } from './wire-frame.ts';
 import { removeLeftWires, removeWire, wireNamespace, wirePrefix } from './wire-remove.ts';
-import { buildWire } from './wire-topology.ts';
+import { addTcFilter, buildWire, removeTcFilter } from './wire-topology.ts';
 import { runTrial, type TrialResult, type Wire } from './wire-trial.ts';
 
 export interface WireOptions {
@@ -99,6 +100,8 @@ export interface WireReport {
   readonly flows: number;
   readonly rounds: number;
   readonly secondsPerTrial: number;
+  /** What the generator offers of the first size when nobody takes the frames: the wire's own limit. */
+  readonly generatorPps: Spread;
   readonly idle: readonly IdleResult[];
   readonly results: readonly WireResult[];
 }
@@ -148,12 +151,13 @@ export async function benchWire(options: WireOptions): Promise<WireReport> {
   const rows = duts.map((dut) =>
     sizes.map((size): Row => ({ dut, size, floods: [], found: [], all: [], latency: [] })),
   );
+  const generator: number[] = [];
   const idle = duts.map((dut): IdleRow => ({ dut, rtt: [], cpu: [], rss: [] }));
   try {
     for (let round = 0; round < trials; round++) {
       for (let d = 0; d < duts.length; d++) {
         say(`round ${round + 1} of ${trials}: ${duts[d]}`);
-        await measureDut(prefix, options, rows[d], idle[d], round === trials - 1);
+        await measureDut(prefix, options, rows[d], idle[d], generator, round === trials - 1);
       }
     }
   } catch (cause) {
@@ -170,6 +174,7 @@ export async function benchWire(options: WireOptions): Promise<WireReport> {
     flows: options.flows,
     rounds: trials,
     secondsPerTrial: options.seconds,
+    generatorPps: spreadOf(generator),
     idle: idle.filter(({ rtt }) => rtt.length > 0).map(idleResult),
     results: rows.flat().map((row) => rowResult(row, options.mrrOnly)),
   };
@@ -181,6 +186,7 @@ async function measureDut(
   options: WireOptions,
   rows: readonly Row[],
   idle: IdleRow,
+  generatorPps: number[],
   last: boolean,
 ): Promise<void> {
   const { mode, routes, flows, seconds, mrrOnly, signal } = options;
@@ -195,17 +201,18 @@ async function measureDut(
     agents.push(generator);
     const sink = await Agent.start(wireNamespace(prefix, 'sink'), 'sink', 's0', mode, prefix);
     agents.push(sink);
+    const load = (size: FrameSize, pps: number, s = seconds) => ({
+      mode,
+      size,
+      flows,
+      routes,
+      pps,
+      seconds: s,
+    });
+    generatorPps.push(await measureGenerator(prefix, generator, load(rows[0].size, 0, WARM_UP_SECONDS)));
     const dut = await startDut(idle.dut, prefix, mode, routes, signal);
     try {
       const wire: Wire = { prefix, generator, sink, session: dut.session, signal };
-      const load = (size: FrameSize, pps: number, s = seconds) => ({
-        mode,
-        size,
-        flows,
-        routes,
-        pps,
-        seconds: s,
-      });
       await generator.ask({ do: 'send', load: load(rows[0].size, 0, WARM_UP_SECONDS) });
       if (!mrrOnly) await measureIdle(wire, mode, idle);
       for (const row of rows) {
@@ -238,6 +245,15 @@ async function measureDut(
     endAgents();
     removeWire(prefix);
   }
+}
+
+/** What the generator offers when its frames are dropped as soon as they leave the wire. */
+async function measureGenerator(prefix: string, generator: Agent, load: Load): Promise<number> {
+  const dut = wireNamespace(prefix, 'dut');
+  await addTcFilter(dut, 'd0', tcBytecode(everyFrameFilter()));
+  const { frames, refused, seconds } = (await generator.ask({ do: 'send', load })) as Sent;
+  await removeTcFilter(dut, 'd0');
+  return (frames + refused) / seconds;
 }
 
 async function measureIdle(wire: Wire, mode: WireMode, idle: IdleRow): Promise<void> {

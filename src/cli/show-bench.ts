@@ -15,7 +15,8 @@ export function formatWire(report: WireReport, style: Style): string {
   const { mode, routes, flows, rounds, secondsPerTrial, idle, results } = report;
   const blocks = [
     `${mode}, ${routes} routes, ${flows} flows, ${rounds} rounds, trials of ${secondsPerTrial} s; ` +
-      'median (lowest–highest) of the rounds',
+      'median (lowest–highest) of the rounds\n' +
+      `generator alone: ${spreadText(report.generatorPps, 1 / 1000, 0)} kpps`,
     formatTable(
       [
         left('DUT'),
