@@ -64,6 +64,8 @@ export class Link {
   #end(other: () => LinkEnd): LinkEnd {
     const { timers, delayMs, random, loss = 0 } = this.#options;
     let lastMs = 0;
+    /** What is on the cable. The oldest arrives first, whatever jitter and the rounding of times say. */
+    const travelling: Uint8Array[] = [];
     const end: LinkEnd = {
       link: this,
       receive: () => {},
@@ -72,10 +74,11 @@ export class Link {
         if (!this.#up) return;
         for (const watcher of this.#watchers) watcher(frame, end);
         if (random() < loss) return;
-        // A cable does not reorder, whatever its jitter.
+        travelling.push(frame);
         lastMs = Math.max(lastMs, timers.nowMs() + delayMs * (1 + JITTER * random()));
         timers.after(lastMs - timers.nowMs(), () => {
-          if (this.#up) other().receive(frame);
+          const oldest = travelling.shift();
+          if (this.#up && oldest !== undefined) other().receive(oldest);
         });
       },
     };
