@@ -22,8 +22,6 @@ export interface TrialResult extends Outcome {
   readonly forwardedPps: number;
   /** Mean bytes of a frame, without FCS. */
   readonly meanBytes: number;
-  /** How far the generator was behind its schedule at worst, ms. */
-  readonly generatorLateMs: number;
   /** CPU time ÷ time, of the device under test and of others. */
   readonly dutCpu: number;
   readonly otherCpu: number;
@@ -77,7 +75,6 @@ async function runOnce(wire: Wire, load: Load): Promise<TrialResult> {
     lossRatio: Math.max(0, 1 - good / offered),
     backlogRatio: Math.max(0, 1 - (atEnd * rightShare) / offered),
     meanBytes: sent.meanBytes,
-    generatorLateMs: sent.latestMs,
     dutCpu: use.dutMs / sent.seconds / 1000,
     otherCpu,
     contaminated: otherCpu > OTHERS_ALLOWED,

@@ -6,6 +6,7 @@
 //
 // Figures are medians over the rounds, with the lowest and the highest.
 
+import { availableParallelism } from 'node:os';
 import { NearhopError } from '../base/errors.ts';
 import { Agent } from './agent-client.ts';
 import { cpuUse, sessionRssMiB, takeCpuSnapshot } from './cpu-usage.ts';
@@ -116,7 +117,7 @@ const CURVE_SHARES = [0.25, 0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2];
 const PRECISION = 0.02;
 const LEAST_PPS = 1000;
 const WARM_UP_SECONDS = 0.5;
-const IDLE_MS = 1000;
+const IDLE_MS = 2000;
 /** A flood with less loss than this was the generator's limit, not the device's. */
 const LIMITED_LOSS = 0.01;
 
@@ -144,6 +145,12 @@ export async function benchWire(options: WireOptions): Promise<WireReport> {
     throw new NearhopError('permission-denied', 'bench wire makes network namespaces', {
       hint: 'run it as root',
     });
+  }
+  if (availableParallelism() < 2) {
+    throw new NearhopError(
+      'bench-cpus',
+      'bench wire needs two CPUs: one for the load, one for the device under test',
+    );
   }
   removeLeftWires();
   const startedAt = new Date().toISOString();

@@ -11,7 +11,7 @@ import { integer, outputOf, withJson } from './common.ts';
 import { interruptible } from './interrupt.ts';
 
 interface WireCommandOptions {
-  readonly dut: readonly string[];
+  readonly dut?: readonly string[];
   readonly mode: WireMode;
   readonly size: readonly FrameSize[];
   readonly routes: number;
@@ -72,7 +72,7 @@ export function registerBench(program: Command, context: Context): void {
       const { benchWire } = await import('../../bench/wire.ts');
       const report = await interruptible((signal) =>
         benchWire({
-          duts: options.dut.length > 0 ? options.dut : ['nearhop'],
+          duts: options.dut ?? ['nearhop'],
           mode: options.mode,
           sizes: options.size,
           routes: options.routes,
@@ -89,6 +89,16 @@ export function registerBench(program: Command, context: Context): void {
         writeFileSync(options.report, wireReportHtml(report));
       }
       output.answer(report, () => formatWire(report, output.style));
+    });
+
+  bench
+    .command('config')
+    .description('print the config that Nearhop has as DUT of bench wire')
+    .addOption(new Option('--mode <mode>', 'l3 routes, l2 bridges').choices(['l3', 'l2']).default('l3'))
+    .option('--routes <n>', 'host routes', integer(1, 1_000_000), 1000)
+    .action(async ({ mode, routes }: { readonly mode: WireMode; readonly routes: number }) => {
+      const { nearhopConfig } = await import('../../bench/wire-dut.ts');
+      context.io.stdout.write(nearhopConfig(mode, routes));
     });
 
   withJson(bench.command('fib').description('lookups in the IPv4 FIB, beside a DIR-24-8 in C'))
@@ -133,7 +143,10 @@ export function registerBench(program: Command, context: Context): void {
     });
 }
 
-const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text];
+const collect = (text: string, before: readonly string[] | undefined): readonly string[] => [
+  ...(before ?? []),
+  text,
+];
 
 function sizes(text: string): readonly FrameSize[] {
   return text.split(',').map((word) => {
