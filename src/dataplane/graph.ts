@@ -109,6 +109,18 @@ export class Context {
     this.batch = batch;
   }
 
+  /** Starts a walk with slots 0..n-1 at the first node. */
+  receive(n: number): void {
+    const vector = this.#vectors[0];
+    for (let i = 0; i < n; i++) vector[i] = i;
+    this.#counts[0] = n;
+    if (!this.trace.active) return;
+    for (let i = 0; i < n; i++) {
+      this.trace.consider(this.batch, i);
+      if (this.batch.trace[i] >= 0) this.trace.step(this.batch, i, this.#at, 0);
+    }
+  }
+
   /** Sends slot `i` on to a later node of this walk. */
   push(node: number, i: number): void {
     if (node <= this.#at) assert(false, `push from ${NODES[this.#at]} back to ${NODES[node]}`);
@@ -255,8 +267,7 @@ export class Dataplane {
     const ctx = this.context;
     ctx.nowMs = this.#clock.nowMs();
     this.#counters.totals[TOTAL.received] += n;
-    if (ctx.trace.active) for (let i = 0; i < n; i++) ctx.trace.consider(this.#batch, i);
-    for (let i = 0; i < n; i++) ctx.push(0, i);
+    ctx.receive(n);
     this.#carry();
     p.rxRelease();
     return n;

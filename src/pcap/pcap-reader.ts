@@ -1,7 +1,7 @@
 // Classic pcap (draft-ietf-opsawg-pcap): a header of 24 bytes, then records of 16 bytes and a frame. Both byte orders,
 // micro- and nanoseconds.
 
-import { CaptureReader } from './capture-reader.ts';
+import { CAPLEN_MAX, CaptureReader } from './capture-reader.ts';
 import type { CaptureSource } from './capture-source.ts';
 
 /** First four bytes, read little-endian. */
@@ -18,6 +18,8 @@ export class PcapReader extends CaptureReader {
   /** Nanoseconds of one unit of the record's fraction of a second, 1 or 1000. */
   readonly #unitNs: number;
   readonly #snaplen: number;
+  /** Longer frames are a fault. */
+  readonly #longest: number;
   readonly #fcs: number;
 
   /** Reads the header; the caller has seen the magic number. */
@@ -36,6 +38,7 @@ export class PcapReader extends CaptureReader {
       throw this.fault('capture-version', `pcap version ${major}.${minor}; 2.4 is read`, REWRITE);
     }
     this.#snaplen = view.getUint32(pos + 16, this.#little);
+    this.#longest = this.#snaplen === 0 ? CAPLEN_MAX : Math.min(this.#snaplen, CAPLEN_MAX);
     const linkField = view.getUint32(pos + 20, this.#little);
     this.checkLinkType(linkField & 0x03ffffff);
     // Bit 26 says that the frames end with an FCS, bits 28..31 its length in 16-bit words.
@@ -55,10 +58,9 @@ export class PcapReader extends CaptureReader {
       if (source.available === 0) return false;
       throw this.fault('capture-truncated', 'the file ends inside a record header');
     }
-    let pos = source.pos;
     const little = this.#little;
-    const len = this.view.getUint32(pos + 8, little);
-    this.checkLength(len, this.#snaplen);
+    const len = this.view.getUint32(source.pos + 8, little);
+    if (len > this.#longest) this.checkLength(len, this.#snaplen);
     if (!source.fill(PCAP_RECORD_LEN + len)) {
       const there = source.available - PCAP_RECORD_LEN;
       throw this.fault(
@@ -66,7 +68,7 @@ export class PcapReader extends CaptureReader {
         `the file ends inside the packet: ${there} of ${len} bytes are there`,
       );
     }
-    pos = source.pos;
+    const { pos } = source;
     const fractionNs = this.view.getUint32(pos + 4, little) * this.#unitNs;
     const fractionMs = Math.floor(fractionNs / 1e6);
     this.timeMs = this.view.getUint32(pos, little) * 1000 + fractionMs;

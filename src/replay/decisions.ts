@@ -64,7 +64,27 @@ export class Decisions {
 
   /** Slots `idx[0..n-1]` are about to leave, of which the port took the first `taken`. */
   sent(batch: Batch, idx: Uint16Array, taken: number): void {
-    for (let k = 0; k < taken; k++) this.#sentOne(batch, idx[k]);
+    for (let k = 0; k < taken; ) {
+      const transit = this.#transitRun(batch, idx, k, taken);
+      if (transit === 0) this.#sentOne(batch, idx[k]);
+      this.rules[RULE.transit] += transit;
+      k += Math.max(transit, 1);
+    }
+  }
+
+  /** How many packets from `idx[first]` on came and leave by the routed interfaces of that one. */
+  #transitRun(batch: Batch, idx: Uint16Array, first: number, end: number): number {
+    const iface = batch.iface[idx[first]];
+    const outIface = batch.outIface[idx[first]];
+    if (batch.originated[idx[first]] !== 0) return 0; // also those that leave before there is a gateway to ask
+    const { kind } = this.#gateway().plane.interfaces;
+    if (kind[iface] !== IF_ROUTED || kind[outIface] !== IF_ROUTED) return 0;
+    let k = first;
+    for (; k < end; k++) {
+      const i = idx[k];
+      if (batch.iface[i] !== iface || batch.outIface[i] !== outIface || batch.originated[i] !== 0) break;
+    }
+    return k - first;
   }
 
   #sentOne(batch: Batch, i: number): void {
@@ -93,7 +113,7 @@ export class Decisions {
   }
 
   #ruleOf(batch: Batch, i: number, from: number, to: number): number {
-    if (from === IF_ROUTED) return to === IF_ROUTED ? RULE.transit : RULE['routed-to-local'];
+    if (from === IF_ROUTED) return RULE['routed-to-local'];
     if (to === IF_ROUTED) return RULE['local-to-routed'];
     const { interfaces, networks } = this.#gateway().plane;
     const { view, off } = batch;

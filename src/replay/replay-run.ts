@@ -15,10 +15,10 @@ import type { Decisions } from './decisions.ts';
 import type { ReplayEvent } from './replay-events.ts';
 
 /**
- * Longest run of frames that share one round, ns: the time for which the gateway's clock stands still. Of 1 Mpps, 100 frames
- * a round; a live gateway under load reads its clock as seldom.
+ * Longest run of frames that share one round, ns: the time for which the gateway's clock stands still. Of 1 Mpps, as many
+ * frames as a round can have; a live gateway under load reads its clock as seldom.
  */
-const RUN_NS = 100_000;
+const RUN_NS = 250_000;
 /** After so long without a frame nothing is asked any more, and ageing needs the timers only every COARSE_MS. */
 const QUIET_MS = 60_000;
 const COARSE_MS = 100;
