@@ -1,22 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type CpuSnapshot,
-  cpuUse,
-  parseStat,
-  parseStolen,
-  sessionRssMiB,
-} from '../../src/bench/cpu-usage.ts';
+import { type CpuSnapshot, cpuUse, dutRssMiB, parseStat, parseStolen } from '../../src/bench/cpu-usage.ts';
 
 // proc(5): pid (comm) state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime … rss is field 24.
 const stat = (comm: string, flags: number): string =>
   `77 (${comm}) S 1 77 76 0 -1 ${flags} 0 0 0 0 250 50 0 0 20 0 1 0 123 1000000 2560 18446744073709551615`;
 
 describe('parseStat', () => {
-  it('reads session, CPU time and memory', () => {
-    expect(parseStat(stat('node', 0x400000))).toEqual({ session: 76, cpuMs: 3000, rssKiB: 10240 });
+  it('reads CPU time and memory', () => {
+    expect(parseStat(stat('node', 0x400000))).toEqual({ cpuMs: 3000, rssKiB: 10240 });
   });
   it('is not misled by a name with brackets and spaces', () => {
-    expect(parseStat(stat('a) S (b', 0))).toEqual({ session: 76, cpuMs: 3000, rssKiB: 10240 });
+    expect(parseStat(stat('a) S (b', 0))).toEqual({ cpuMs: 3000, rssKiB: 10240 });
   });
   it('leaves kernel threads out, and a process that has gone', () => {
     expect(parseStat(stat('ksoftirqd/0', 0x4208040 | 0x200000))).toBeUndefined();
@@ -31,27 +25,33 @@ describe('parseStolen', () => {
 });
 
 describe('cpuUse', () => {
-  const snapshot = (
-    stolenMs: number,
-    rows: [pid: number, session: number, cpuMs: number][],
-  ): CpuSnapshot => ({
+  const snapshot = (stolenMs: number, dut: number[], rows: [pid: number, cpuMs: number][]): CpuSnapshot => ({
     stolenMs,
-    processes: new Map(rows.map(([pid, session, cpuMs]) => [pid, { session, cpuMs, rssKiB: 1024 }])),
+    dut: new Set(dut),
+    processes: new Map(rows.map(([pid, cpuMs]) => [pid, { cpuMs, rssKiB: 1024 }])),
   });
   it('tells the device under test, those who take part, and others, new ones included', () => {
-    const before = snapshot(100, [
-      [1, 1, 500],
-      [10, 10, 1000],
-      [20, 20, 0],
-    ]);
-    const after = snapshot(130, [
-      [1, 1, 540],
-      [10, 10, 1900],
-      [11, 10, 50],
-      [20, 20, 1000],
-      [30, 30, 70],
-    ]);
-    expect(cpuUse(before, after, 10, new Set([20]))).toEqual({ dutMs: 950, otherMs: 30 + 40 + 70 });
-    expect(sessionRssMiB(after, 10)).toBe(2);
+    const before = snapshot(
+      100,
+      [10],
+      [
+        [1, 500],
+        [10, 1000],
+        [20, 0],
+      ],
+    );
+    const after = snapshot(
+      130,
+      [10, 11],
+      [
+        [1, 540],
+        [10, 1900],
+        [11, 50],
+        [20, 1000],
+        [30, 70],
+      ],
+    );
+    expect(cpuUse(before, after, new Set([20]))).toEqual({ dutMs: 950, otherMs: 30 + 40 + 70 });
+    expect(dutRssMiB(after)).toBe(2);
   });
 });

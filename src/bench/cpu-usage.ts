@@ -1,6 +1,6 @@
 // Who used the CPUs during a trial: the device under test, and others whose work makes a trial worth nothing. From proc(5).
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
 /** Milliseconds in a tick of /proc (USER_HZ is 100 on all machines that Linux's ABI knows). */
 const TICK_MS = 10;
@@ -8,7 +8,6 @@ const PF_KTHREAD = 0x0020_0000;
 const PAGE_KIB = 4;
 
 interface ProcessUsage {
-  readonly session: number;
   readonly cpuMs: number;
   readonly rssKiB: number;
 }
@@ -16,17 +15,24 @@ interface ProcessUsage {
 /** CPU times of all processes at one moment, kernel threads left out; what the hypervisor took. */
 export interface CpuSnapshot {
   readonly processes: ReadonlyMap<number, ProcessUsage>;
+  /** Those in the namespace of the device under test, daemons that it has started included. */
+  readonly dut: ReadonlySet<number>;
   readonly stolenMs: number;
 }
 
-export function takeCpuSnapshot(): CpuSnapshot {
+/** @param dutNamespace name of the network namespace of the device under test */
+export function takeCpuSnapshot(dutNamespace: string): CpuSnapshot {
   const processes = new Map<number, ProcessUsage>();
+  const dut = new Set<number>();
+  const net = `net:[${statSync(`/run/netns/${dutNamespace}`).ino}]`;
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     const usage = parseStat(readOr(`/proc/${name}/stat`));
-    if (usage !== undefined) processes.set(Number(name), usage);
+    if (usage === undefined) continue;
+    processes.set(Number(name), usage);
+    if (networkNamespace(name) === net) dut.add(Number(name));
   }
-  return { processes, stolenMs: parseStolen(readOr('/proc/stat')) };
+  return { processes, dut, stolenMs: parseStolen(readOr('/proc/stat')) };
 }
 
 /** One process from its stat file; undefined for kernel threads and for one that has gone. */
@@ -34,7 +40,6 @@ export function parseStat(text: string): ProcessUsage | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' '); // from field 3 on: the name may hold anything
   if (fields.length < 22 || (Number(fields[6]) & PF_KTHREAD) !== 0) return undefined;
   return {
-    session: Number(fields[3]),
     cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS,
     rssKiB: Number(fields[21]) * PAGE_KIB,
   };
@@ -46,34 +51,37 @@ export const parseStolen = (text: string): number =>
 
 /** CPU time between two snapshots, ms. */
 export interface CpuUse {
-  /** Of the session of the device under test. */
+  /** Of the device under test. */
   readonly dutMs: number;
   /** Of all processes that take no part, and of the hypervisor's other guests. */
   readonly otherMs: number;
 }
 
-/** @param parts processes that take part besides the sessions of `dut` */
-export function cpuUse(
-  before: CpuSnapshot,
-  after: CpuSnapshot,
-  dut: number,
-  parts: ReadonlySet<number>,
-): CpuUse {
+/** @param parts processes that take part besides the device under test */
+export function cpuUse(before: CpuSnapshot, after: CpuSnapshot, parts: ReadonlySet<number>): CpuUse {
   let dutMs = 0;
   let otherMs = after.stolenMs - before.stolenMs;
-  for (const [pid, { session, cpuMs }] of after.processes) {
+  for (const [pid, { cpuMs }] of after.processes) {
     const ms = cpuMs - (before.processes.get(pid)?.cpuMs ?? 0);
-    if (session === dut) dutMs += ms;
+    if (after.dut.has(pid)) dutMs += ms;
     else if (!parts.has(pid)) otherMs += ms;
   }
   return { dutMs, otherMs };
 }
 
-/** Resident memory of a session, MiB. */
-export function sessionRssMiB(snapshot: CpuSnapshot, session: number): number {
+/** Resident memory of the device under test, MiB. */
+export function dutRssMiB({ processes, dut }: CpuSnapshot): number {
   let kib = 0;
-  for (const usage of snapshot.processes.values()) if (usage.session === session) kib += usage.rssKiB;
+  for (const [pid, { rssKiB }] of processes) if (dut.has(pid)) kib += rssKiB;
   return kib / 1024;
+}
+
+function networkNamespace(pid: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return ''; // it has gone in the meantime
+  }
 }
 
 function readOr(path: string): string {

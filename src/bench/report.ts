@@ -1,6 +1,7 @@
 // The report of `bench wire --report`: one HTML file with tables and charts, which needs nothing else and runs no script.
 
 import { barChart, colour, escapeHtml, pointChart } from './charts.ts';
+import { dutName } from './dut-name.ts';
 import type { Spread } from './spread.ts';
 import type { RateFigure, WireReport, WireResult } from './wire.ts';
 
@@ -59,7 +60,7 @@ function ratesSection(results: readonly WireResult[], duts: readonly string[]): 
       const rate = r[key];
       if (rate === undefined || rate === null) return [];
       const { median, lowest, highest } = rate.pps;
-      const label = `${r.dut.length > 24 ? `${r.dut.slice(0, 23)}…` : r.dut}, ${r.size} ${r.size === 'imix' ? '' : 'bytes'}`;
+      const label = `${dutName(r.dut)}, ${r.size} ${r.size === 'imix' ? '' : 'bytes'}`;
       return [
         { label, value: median, lowest, highest, limited: rate.limited, colour: colour(duts.indexOf(r.dut)) },
       ];
@@ -92,7 +93,7 @@ function sizeSection(
   const named = size === 'imix' ? 'IMIX' : `${size} bytes`;
   const curve = pointChart(
     results.map((r) => ({
-      label: r.dut,
+      label: dutName(r.dut),
       colour: colour(duts.indexOf(r.dut)),
       line: false,
       points: r.curve.map((p) => ({ x: p.offeredPps / 1000, y: p.lossRatio * 100, hollow: p.contaminated })),
@@ -102,7 +103,7 @@ function sizeSection(
   const latency = pointChart(
     results.flatMap((r) =>
       (['p50Us', 'p99Us'] as const).map((key, i) => ({
-        label: `${r.dut} ${i === 0 ? 'p50' : 'p99'}`,
+        label: `${dutName(r.dut)} ${i === 0 ? 'p50' : 'p99'}`,
         colour: colour(duts.indexOf(r.dut) * 2 + i),
         line: true,
         points: r.latency.map((l) => ({ x: l.pps / 1000, y: l[key].median })),

@@ -51,7 +51,7 @@ export interface SearchOptions<T extends Outcome> {
 /** A queue may hold so much more than the bound when the trial ends: rings are not empty in full flow. */
 const BACKLOG_ALLOWED = 0.02;
 /** A trial whose offer is below this share of what was asked for shows the generator's limit. */
-const OFFER_SHORT = 0.97;
+export const OFFER_SHORT = 0.97;
 const FIRST_STEP = 0.05;
 const LARGEST_STEP = 0.5;
 

@@ -2,7 +2,7 @@
 //
 // A command finds d0 and d1 up, without addresses, and in its environment BENCH_MODE (l3 or l2) and BENCH_ROUTES. In l3 it has
 // 10.1.0.1 and 10.2.0.1, routes 10.1.0.0/24 and 10.2.0.0/24, and BENCH_ROUTES host routes from 10.3.0.1 on by 10.2.0.2; in l2
-// it bridges. It stays in the foreground; its session ends with the benchmark.
+// it bridges. It stays in the foreground; it and all that it has started in its namespace end with the benchmark.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
@@ -23,8 +23,6 @@ const READY_MS_PER_1000_ROUTES = 100;
 
 /** A device under test that runs. */
 export interface Dut {
-  /** Its session; 0 for the kernel, which has none. */
-  readonly session: number;
   stop(): Promise<void>;
 }
 
@@ -41,7 +39,7 @@ export async function startDut(
   if (what === 'kernel') {
     await configureKernel(prefix, ns, mode, routes);
     await awaitEcho(what, prefix, mode, routes, log, () => true, signal);
-    return { session: 0, stop: async () => {} };
+    return { stop: async () => {} };
   }
   const command = what === 'nearhop' ? await nearhopCommand(prefix, ns, mode, routes) : ['sh', '-c', what];
   const [file = '', ...args] = [...inNamespace(ns, DUT_CPU), ...command];
@@ -53,17 +51,16 @@ export async function startDut(
   });
   closeSync(fd);
   child.on('error', () => {});
-  const session = child.pid ?? 0;
-  raiseSession(session);
+  raiseSession(child.pid ?? 0);
   const alive = (): boolean => child.exitCode === null && child.signalCode === null;
-  const stop = (): Promise<void> => stopSession(child, ns);
+  const stop = (): Promise<void> => stopAll(child, ns);
   try {
     await awaitEcho(what, prefix, mode, routes, log, alive, signal);
   } catch (error) {
     await stop();
     throw error;
   }
-  return { session, stop };
+  return { stop };
 }
 
 async function configureKernel(prefix: string, ns: string, mode: WireMode, routes: number): Promise<void> {
@@ -153,8 +150,8 @@ async function awaitEcho(
   }
 }
 
-/** Ends the session of a command, then whatever else runs in its namespace. */
-async function stopSession(child: ChildProcess, ns: string): Promise<void> {
+/** Ends a command and whatever else runs in its namespace. */
+async function stopAll(child: ChildProcess, ns: string): Promise<void> {
   const pids = async (): Promise<number[]> =>
     (await run(['ip', 'netns', 'pids', ns])).stdout.split('\n').filter(Boolean).map(Number);
   for (let tries = 0; tries < 60; tries++) {

@@ -9,7 +9,7 @@
 import { availableParallelism } from 'node:os';
 import { NearhopError } from '../base/errors.ts';
 import { Agent } from './agent-client.ts';
-import { cpuUse, sessionRssMiB, takeCpuSnapshot } from './cpu-usage.ts';
+import { cpuUse, dutRssMiB, takeCpuSnapshot } from './cpu-usage.ts';
 import type { Load, Sent } from './generator.ts';
 import { describeMachine, type Machine } from './machine.ts';
 import { pingThrough, type Rtt } from './ping.ts';
@@ -219,7 +219,7 @@ async function measureDut(
     generatorPps.push(await measureGenerator(prefix, generator, load(rows[0].size, 0, WARM_UP_SECONDS)));
     const dut = await startDut(idle.dut, prefix, mode, routes, signal);
     try {
-      const wire: Wire = { prefix, generator, sink, session: dut.session, signal };
+      const wire: Wire = { prefix, generator, sink, signal };
       await generator.ask({ do: 'send', load: load(rows[0].size, 0, WARM_UP_SECONDS) });
       if (!mrrOnly) await measureIdle(wire, mode, idle);
       for (const row of rows) {
@@ -264,12 +264,13 @@ async function measureGenerator(prefix: string, generator: Agent, load: Load): P
 }
 
 async function measureIdle(wire: Wire, mode: WireMode, idle: IdleRow): Promise<void> {
-  const before = takeCpuSnapshot();
+  const dut = wireNamespace(wire.prefix, 'dut');
+  const before = takeCpuSnapshot(dut);
   await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-  const after = takeCpuSnapshot();
-  if (wire.session !== 0) {
-    idle.cpu.push(cpuUse(before, after, wire.session, new Set()).dutMs / IDLE_MS);
-    idle.rss.push(sessionRssMiB(after, wire.session));
+  const after = takeCpuSnapshot(dut);
+  if (after.dut.size > 0) {
+    idle.cpu.push(cpuUse(before, after, new Set()).dutMs / IDLE_MS);
+    idle.rss.push(dutRssMiB(after));
   }
   idle.rtt.push(await pingThrough(wire.prefix, mode));
 }

@@ -1,5 +1,6 @@
 // What a benchmark measured, for people: each figure with its spread.
 
+import { dutName } from '../bench/dut-name.ts';
 import type { FibReport } from '../bench/fib.ts';
 import type { ForwardReport } from '../bench/forward.ts';
 import type { ReplayBenchReport } from '../bench/replay.ts';
@@ -27,7 +28,7 @@ export function formatWire(report: WireReport, style: Style): string {
         right('MRR Gbit/s'),
       ].concat([right('CPU'), right('Trials'), right('Disturbed')]),
       results.map((r): Cell[] => [
-        [r.dut, style.bold],
+        [dutName(r.dut), style.bold],
         r.size,
         rateCell(r.mrr),
         rateCell(r.pdr),
@@ -49,7 +50,7 @@ export function formatWire(report: WireReport, style: Style): string {
         right('RSS MiB'),
       ],
       idle.map((r) => [
-        [r.dut, style.bold],
+        [dutName(r.dut), style.bold],
         spreadText(r.rttP50Us, 1, 0),
         spreadText(r.rttP99Us, 1, 0),
         `${r.lost} of ${r.echoes}`,
@@ -69,7 +70,7 @@ export function formatWire(report: WireReport, style: Style): string {
       ],
       results.flatMap((r) =>
         r.latency.map((l): Cell[] => [
-          [r.dut, style.bold],
+          [dutName(r.dut), style.bold],
           r.size,
           `${l.share * 100} % of PDR`,
           spreadText(l.p50Us, 1, 0),
