@@ -7,6 +7,8 @@
 //                                                                   icmp4-error                     ↓
 //                                                                                   interface-output → port.tx
 //
+// The common routed packet goes from ethernet-input to interface-output at once (ip4-fast-path.ts).
+//
 // Each node gets the slots that earlier nodes pushed to it, as one vector, once a round. Pushes go only to later nodes, so a
 // round ends after one walk over the list. What the gateway itself makes (ARP, echo replies, ICMP errors, frames that waited
 // for a neighbor) starts with `originate`, and is carried by a second walk; such a packet never causes another one, so
