@@ -66,7 +66,7 @@ const processes = (pid: number): string[] =>
 const FAST = ['--trials', '1', '--seconds', '0.2'];
 
 describeRoot('nearhop bench wire', ['tc', 'ping', 'nsenter', 'taskset', bundle], () => {
-  it('measures the kernel, counts every frame, and removes what it made', { timeout: 40_000 }, async () => {
+  it('measures the kernel, counts every frame, and removes what it made', { timeout: 90_000 }, async () => {
     const report = join(tmpdir(), `bench-wire-${process.pid}.html`);
     const { child, ended } = bench('--dut', 'kernel', ...FAST, '--json', '--report', report);
     const { code, stdout, stderr } = await ended;
@@ -97,7 +97,7 @@ describeRoot('nearhop bench wire', ['tc', 'ping', 'nsenter', 'taskset', bundle],
     expect(left(child.pid ?? 0)).toEqual([]);
   });
 
-  it('measures Nearhop as a bridge, with sizes of a mix', { timeout: 40_000 }, async () => {
+  it('measures Nearhop as a bridge, with sizes of a mix', { timeout: 90_000 }, async () => {
     const { ended } = bench(
       '--dut',
       'nearhop',
@@ -120,7 +120,7 @@ describeRoot('nearhop bench wire', ['tc', 'ping', 'nsenter', 'taskset', bundle],
   });
 
   it('does not take a device that lets echoes through for one that forwards', {
-    timeout: 40_000,
+    timeout: 90_000,
   }, async () => {
     const command =
       'ip addr add 10.1.0.1/24 dev d0; ip addr add 10.2.0.1/24 dev d1; ' +
@@ -134,7 +134,7 @@ describeRoot('nearhop bench wire', ['tc', 'ping', 'nsenter', 'taskset', bundle],
     expect(left(child.pid ?? 0)).toEqual([]);
   });
 
-  it('says what a command said that ended', { timeout: 40_000 }, async () => {
+  it('says what a command said that ended', { timeout: 90_000 }, async () => {
     const { child, ended } = bench('--dut', 'echo no such router >&2; exit 3', ...FAST);
     const { code, stderr } = await ended;
     expect(code).toBe(1);
@@ -144,7 +144,7 @@ describeRoot('nearhop bench wire', ['tc', 'ping', 'nsenter', 'taskset', bundle],
 
   it.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)(
     'leaves nothing after %s under full load',
-    { timeout: 40_000 },
+    { timeout: 90_000 },
     async (signal) => {
       const { child, ended } = bench('--dut', 'nearhop', '--trials', '1', '--seconds', '3', '--mrr-only');
       const pid = child.pid ?? 0;

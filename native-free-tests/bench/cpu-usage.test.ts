@@ -54,4 +54,10 @@ describe('cpuUse', () => {
     expect(cpuUse(before, after, new Set([20]))).toEqual({ dutMs: 950, otherMs: 30 + 40 + 70 });
     expect(dutRssMiB(after)).toBe(2);
   });
+  it('takes nothing off for threads that have ended', () => {
+    expect(cpuUse(snapshot(0, [], [[5, 900]]), snapshot(0, [], [[5, 100]]), new Set())).toEqual({
+      dutMs: 0,
+      otherMs: 0,
+    });
+  });
 });

@@ -21,7 +21,7 @@ export function wireReportHtml(report: WireReport): string {
 <h1>nearhop bench wire</h1>
 <p>${escapeHtml(facts)}</p>
 <p>Figures are medians over the rounds, with the lowest and the highest. ≥: the generator was the limit, so the device does at least
-this; alone it offers ${spread(report.generatorPps, 1 / 1000, 0)} kpps. Trials in which other programs used more than 5 % of a CPU were repeated; those that stayed disturbed are counted.</p>
+this; alone it offers ${spread(report.generatorPps, 1 / 1000, 0)} kpps. Trials in which other programs used more than 2 % of a CPU were repeated; those that stayed disturbed are counted.</p>
 ${ratesSection(report.results, duts)}
 ${idleSection(report)}
 ${report.results
