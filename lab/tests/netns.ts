@@ -89,6 +89,8 @@ export function describeRoot(name: string, tools: readonly string[], body: () =>
   else describe.skip(`${name} [skipped: ${reason}]`, body);
 }
 
+const awaitUp = (dev: string): string => `ip -o link show dev ${dev} | grep -q 'state UP'`;
+
 const argv = (ns: NsName, command: Command): string[] => [
   ...(ns === null ? [] : ['ip', 'netns', 'exec', ns]),
   ...(typeof command === 'string' ? ['sh', '-c', command] : command),
@@ -283,6 +285,9 @@ export function createNetns(prefix: string): Netns {
       execIn(null, ['ip', 'link', 'add', devA, ...inA, 'type', 'veth', 'peer', 'name', devB, ...inB]);
       up(a);
       up(b);
+      // Until the kernel has seen the carrier, a device drops what it is given.
+      for (const e of [a, b])
+        execIn(e.ns ?? null, `for i in $(seq 100); do ${awaitUp(e.dev)} && exit; sleep 0.02; done`);
     },
     exec: execIn,
     async run(ns, command, timeoutMs = 60_000) {
