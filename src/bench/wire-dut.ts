@@ -35,33 +35,57 @@ export async function startDut(
   signal: AbortSignal,
 ): Promise<Dut> {
   const ns = wireNamespace(prefix, 'dut');
-  const log = join(wireFolder(prefix), 'dut.log');
+  const readyMs = READY_MS + (routes / 1000) * READY_MS_PER_1000_ROUTES;
+  const started = { what, prefix, target: SINK_IP[mode], readyMs, signal };
   if (what === 'kernel') {
     await configureKernel(prefix, ns, mode, routes);
-    await awaitEcho(what, prefix, mode, routes, log, () => true, signal);
+    await awaitEcho(started, () => true);
     return { stop: async () => {} };
   }
   const command = what === 'nearhop' ? await nearhopCommand(prefix, ns, mode, routes) : ['sh', '-c', what];
-  const [file = '', ...args] = [...inNamespace(ns, DUT_CPU), ...command];
-  const fd = openSync(log, 'w');
+  return startProcess(started, [...inNamespace(ns, DUT_CPU), ...command], {
+    BENCH_MODE: mode,
+    BENCH_ROUTES: String(routes),
+  });
+}
+
+/** A device under test that is starting: it is ready when an echo comes back from `target`. */
+export interface Starting {
+  readonly what: string;
+  readonly prefix: string;
+  readonly target: string;
+  readonly readyMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Starts a device under test that is a process in the namespace in the middle. Throws `bench-dut-failed`. */
+export async function startProcess(
+  starting: Starting,
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Dut> {
+  const [file = '', ...args] = argv;
+  const fd = openSync(logOf(starting.prefix), 'w');
   const child = spawn(file, args, {
     detached: true,
     stdio: ['ignore', fd, fd],
-    env: { ...process.env, BENCH_MODE: mode, BENCH_ROUTES: String(routes) },
+    env: { ...process.env, ...env },
   });
   closeSync(fd);
   child.on('error', () => {});
   raiseSession(child.pid ?? 0);
   const alive = (): boolean => child.exitCode === null && child.signalCode === null;
-  const stop = (): Promise<void> => stopAll(child, ns);
+  const stop = (): Promise<void> => stopAll(child, wireNamespace(starting.prefix, 'dut'));
   try {
-    await awaitEcho(what, prefix, mode, routes, log, alive, signal);
+    await awaitEcho(starting, alive);
   } catch (error) {
     await stop();
     throw error;
   }
   return { stop };
 }
+
+const logOf = (prefix: string): string => join(wireFolder(prefix), 'dut.log');
 
 async function configureKernel(prefix: string, ns: string, mode: WireMode, routes: number): Promise<void> {
   const lines =
@@ -119,27 +143,21 @@ ${hostRoutes(routes)
   .join('')}`;
 }
 
-/** Waits for an echo from the generator's side to the sink's and back. */
-async function awaitEcho(
-  what: string,
-  prefix: string,
-  mode: WireMode,
-  routes: number,
-  log: string,
-  alive: () => boolean,
-  signal: AbortSignal,
-): Promise<void> {
+/** Waits for an echo from the generator's side to the target and back. */
+export async function awaitEcho(starting: Starting, alive: () => boolean): Promise<void> {
+  const { what, prefix, target, readyMs, signal } = starting;
   const ns = wireNamespace(prefix, 'gen');
-  const deadline = Date.now() + READY_MS + (routes / 1000) * READY_MS_PER_1000_ROUTES;
-  const ping = ['ip', 'netns', 'exec', ns, 'ping', '-n', '-c', '1', '-W', '1', SINK_IP[mode]];
+  const deadline = Date.now() + readyMs;
+  const ping = ['ip', 'netns', 'exec', ns, 'ping', '-n', '-c', '1', '-W', '1', target];
   while ((await run(ping)).status !== 0) {
     signal.throwIfAborted();
     if (alive() && Date.now() < deadline) {
       await sleep(100, undefined, { signal });
       continue;
     }
-    const said = what === 'kernel' ? '' : readFileSync(log, 'utf8').trim().split('\n').slice(-5).join('\n');
-    const how = alive() ? `lets no echo through to ${SINK_IP[mode]}` : 'has ended';
+    const log = what === 'kernel' ? '' : readFileSync(logOf(prefix), 'utf8').trim();
+    const said = log.split('\n').slice(-5).join('\n');
+    const how = alive() ? `lets no echo through to ${target}` : 'has ended';
     throw new NearhopError(
       'bench-dut-failed',
       `the device under test (${what}) ${how}${said && `:\n${said}`}`,

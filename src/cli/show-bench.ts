@@ -5,6 +5,7 @@ import type { FibReport } from '../bench/fib.ts';
 import type { ForwardReport } from '../bench/forward.ts';
 import type { ReplayBenchReport } from '../bench/replay.ts';
 import type { Spread } from '../bench/spread.ts';
+import type { TcpReport } from '../bench/tcp.ts';
 import type { RateFigure, WireReport, WireResult } from '../bench/wire.ts';
 import type { Style } from './style.ts';
 import { type Cell, type Column, formatTable } from './table.ts';
@@ -163,6 +164,32 @@ export function formatReplayBench(report: ReplayBenchReport, style: Style): stri
     missing.length === 0 ? '' : style.warn(`not installed: ${missing.join(', ')}`),
   ];
   return blocks.filter((b) => b !== '').join('\n\n');
+}
+
+export function formatTcp(report: TcpReport, style: Style): string {
+  const { rounds, secondsPerTransfer, results } = report;
+  const blocks = [
+    `${rounds} rounds, transfers of ${secondsPerTransfer} s; median (lowest–highest) of the rounds`,
+    formatTable(
+      [left('Case'), left('Through'), right('Gbit/s'), right('÷ kernel'), right('Sent again')].concat([
+        right('CPU'),
+        right('Disturbed'),
+      ]),
+      results.flatMap(({ what, rows, ratio }) =>
+        rows.map((r): Cell[] => [
+          [what, style.bold],
+          r.dut,
+          spreadText(r.gbps, 1, 2),
+          r.dut === 'kernel' ? '-' : spreadText(ratio, 1, 2),
+          spreadText(r.retransmits, 1, 0),
+          orNone(r.cpu, 2),
+          r.disturbed > 0 ? [String(r.disturbed), style.warn] : 0,
+        ]),
+      ),
+      style,
+    ),
+  ];
+  return blocks.join('\n\n');
 }
 
 const orNone = (spread: Spread | null, digits: number): string =>

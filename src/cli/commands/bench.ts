@@ -4,9 +4,10 @@ import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { FibReport } from '../../bench/fib.ts';
 import type { ForwardReport } from '../../bench/forward.ts';
+import type { TcpCaseName } from '../../bench/tcp.ts';
 import type { FrameSize, WireMode } from '../../bench/wire-frame.ts';
 import type { Context } from '../context.ts';
-import { formatFib, formatForward, formatReplayBench, formatWire } from '../show-bench.ts';
+import { formatFib, formatForward, formatReplayBench, formatTcp, formatWire } from '../show-bench.ts';
 import { integer, outputOf, withJson } from './common.ts';
 import { interruptible } from './interrupt.ts';
 
@@ -33,6 +34,14 @@ interface ReplayCommandOptions {
   readonly rounds: number;
   readonly dir?: string;
 }
+
+interface TcpCommandOptions {
+  readonly case?: readonly TcpCaseName[];
+  readonly rounds: number;
+  readonly seconds: number;
+}
+
+const TCP_CASES: readonly TcpCaseName[] = ['routed', 'routed-4', 'vxlan-into', 'vxlan-out'];
 
 const WIRE_HELP = `
 The wire is three namespaces, made for the run and removed again; it needs root and two CPUs:
@@ -89,6 +98,22 @@ export function registerBench(program: Command, context: Context): void {
         writeFileSync(options.report, wireReportHtml(report));
       }
       output.answer(report, () => formatWire(report, output.style));
+    });
+
+  withJson(bench.command('tcp').description('TCP by iperf3 through Nearhop and through the kernel, as root'))
+    .addOption(
+      new Option('--case <case...>', 'only these cases; vxlan is a bridge and a tunnel').choices(TCP_CASES),
+    )
+    .option('--rounds <n>', 'rounds', integer(1, 99), 5)
+    .option('--seconds <s>', 'seconds of one transfer', integer(1, 600), 3)
+    .action(async (options: TcpCommandOptions, command: Command) => {
+      const output = outputOf(command, context);
+      const { benchTcp } = await import('../../bench/tcp.ts');
+      const { case: cases = TCP_CASES, rounds, seconds } = options;
+      const report = await interruptible((signal) =>
+        benchTcp({ cases, rounds, seconds, signal, say: (text) => output.note(text) }),
+      );
+      output.answer(report, () => formatTcp(report, output.style));
     });
 
   bench
