@@ -1,13 +1,23 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { portSuite, testFrame } from '../../native-free-tests/conformance/port-suite.ts';
-import { Batch } from '../../src/base/batch.ts';
+import { host, pattern, tagged, tcp } from '../../native-free-tests/golden/frames.ts';
+import { Batch, OFFLOAD_CSUM, OFFLOAD_GSO, OFFLOAD_VNET } from '../../src/base/batch.ts';
 import { VirtualClock } from '../../src/base/clock.ts';
 import { portId } from '../../src/base/ids.ts';
 import { Slab } from '../../src/base/slab.ts';
+import { completeChecksum, emitSegment } from '../../src/dataplane/offload.ts';
 import type { Port } from '../../src/ports/port.ts';
 import { createVxlanPort } from '../../src/ports/vxlan.ts';
+import { planSegments, SegmentPlan } from '../../src/wire/segmentation.ts';
+import {
+  VNET_GSO_NONE,
+  VNET_GSO_TCPV4,
+  VNET_GSO_UDP_L4,
+  VNET_NEEDS_CSUM,
+  vnetEmit,
+} from '../../src/wire/virtio-net.ts';
 import { describeRoot } from './netns.ts';
 
 const loopback = (host: number): number => ((127 << 24) | host) >>> 0;
@@ -231,6 +241,79 @@ describeRoot('vxlan', [], () => {
     const at = (k: number): Uint8Array => sent[k];
     expect(await two.take(6)).toEqual([0, 1, 2, 4, 5, 6].map(at));
     expect(await three.take(2)).toEqual([2, 5].map(at));
+  });
+
+  describe('tx of frames with offloads', () => {
+    const [a, b] = [host('a', '02:00:00:00:00:11', '192.0.2.1'), host('b', '02:00:00:00:00:22', '192.0.2.2')];
+    /** Loads a TCP packet of `payload` bytes with a partial checksum, to be cut at `mss` unless that is 0. */
+    const load = (payload: number, mss: number, tag = false): number => {
+      const plain = tcp({
+        from: a,
+        to: b,
+        seq: 0xfffff000,
+        flags: 0x98,
+        id: 7,
+        payload: pattern(payload),
+        partial: true,
+      });
+      const bytes = tag ? tagged(plain, 5) : plain;
+      const slot = batch.alloc(bytes.length);
+      batch.u8.set(bytes, batch.off[slot]);
+      batch.l3[slot] = tag ? 18 : 14;
+      batch.offload[slot] = OFFLOAD_VNET | OFFLOAD_CSUM | (mss > 0 ? OFFLOAD_GSO : 0);
+      const l4 = batch.l3[slot] + 20;
+      const type = mss > 0 ? VNET_GSO_TCPV4 : VNET_GSO_NONE;
+      vnetEmit(batch.view, batch.off[slot], VNET_NEEDS_CSUM, type, l4 + 20, mss, l4, 16);
+      return slot;
+    };
+    const bytesOf = (slot: number): Uint8Array =>
+      batch.u8.slice(batch.off[slot], batch.off[slot] + batch.len[slot]);
+    /** What the data plane makes of such a frame for a port without offloads. */
+    const plainOf = (slot: number): Uint8Array[] => {
+      const plan = new SegmentPlan();
+      if ((batch.offload[slot] & OFFLOAD_GSO) === 0) {
+        const copy = batch.clone(slot);
+        expect(completeChecksum(batch, copy)).toBe(true);
+        return [bytesOf(copy)];
+      }
+      expect(planSegments(batch, slot, plan)).toBe(true);
+      return Array.from({ length: plan.count }, (_, k) => bytesOf(emitSegment(batch, slot, plan, k)));
+    };
+
+    test.each([1, 2])(
+      'gives what a port without offloads would send, to %i endpoints, and keeps order',
+      async (n) => {
+        const ends = [await endpoint(2), await endpoint(3)].slice(0, n);
+        const p = port([2, 3].slice(0, n));
+        batch = new Batch(slab, 8 << 20);
+        const slots = [
+          ...[load(60_000, 1398), load(60_000, 1398), load(4000, 1000, true)],
+          ...[load(100, 0), load(1400, 0, true), load(30_000, 101), load(2001, 667), load(500, 1398)],
+        ];
+        const idx = Uint16Array.from(slots);
+        const before = slots.map(bytesOf);
+        expect(p.tx(batch, idx, slots.length)).toBe(slots.length);
+        expect(slots.map(bytesOf)).toEqual(before);
+        const expected = slots.flatMap(plainOf);
+        for (const end of ends) expect(await end.take(expected.length)).toEqual(expected);
+        expect([p.stats.txPackets, p.stats.txDropped]).toEqual([slots.length, 0]);
+      },
+    );
+
+    test('refuses a frame that its virtio header does not fit, and sends the others', async () => {
+      const two = await endpoint(2);
+      const p = port([2]);
+      batch.reset();
+      const slots = [load(3000, 1000), load(3000, 1000), load(100, 0), load(100, 0), load(50, 0)];
+      vnetEmit(batch.view, batch.off[slots[1]], VNET_NEEDS_CSUM, VNET_GSO_UDP_L4, 54, 1000, 34, 6);
+      vnetEmit(batch.view, batch.off[slots[2]], VNET_NEEDS_CSUM, VNET_GSO_NONE, 0, 0, 200, 16);
+      const idx = Uint16Array.from(slots);
+      expect(p.tx(batch, idx, 5)).toBe(3);
+      expect([...idx]).toEqual([0, 3, 4, 1, 2].map((k) => slots[k]));
+      const expected = [0, 3, 4].flatMap((k) => plainOf(slots[k]));
+      expect(await two.take(5)).toEqual(expected);
+      expect([p.stats.txPackets, p.stats.txDropped]).toEqual([3, 2]);
+    });
   });
 
   test('a remote without a route does not stop the others', async () => {

@@ -2,9 +2,10 @@
 
 import { BATCH_RX, Batch, OFFLOAD_CSUM, OFFLOAD_GSO } from '../../src/base/batch.ts';
 import type { Slab } from '../../src/base/slab.ts';
-import { completeChecksum, emitSegment, planSegments, SegmentPlan } from '../../src/dataplane/offload.ts';
+import { completeChecksum, emitSegment } from '../../src/dataplane/offload.ts';
 import { closeWakeFd, createPoller, createWakeFd } from '../../src/ports/poll.ts';
 import type { Port } from '../../src/ports/port.ts';
+import { planSegments, SegmentPlan } from '../../src/wire/segmentation.ts';
 
 export interface Repeater {
   stop(): Promise<void>;

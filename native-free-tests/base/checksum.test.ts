@@ -8,7 +8,9 @@ import {
   pseudoSum4,
   pseudoSum6,
   sum16,
+  sumPayload,
 } from '../../src/base/checksum.ts';
+import { Slab } from '../../src/base/slab.ts';
 
 const viewOf = (bytes: Uint8Array | number[]): DataView => new DataView(Uint8Array.from(bytes).buffer);
 
@@ -24,6 +26,32 @@ function naiveSum(view: DataView, off: number, len: number, initial: number): nu
 
 const data = fc.uint8Array({ minLength: 0, maxLength: 200 });
 const word = fc.integer({ min: 0, max: 0xffff });
+
+describe('sumPayload', () => {
+  test('equals sum16 for any bytes and length, at any place of the slab', () => {
+    const slab = new Slab(1 << 18);
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 0, maxLength: 200 }), fc.nat(40), (bytes, off) => {
+        slab.u8.set(bytes, off);
+        const expected = fold16(sum16(slab.view, off, bytes.length));
+        const sum = sumPayload(slab.view, slab.i32, off, bytes.length);
+        expect(sum).toBeLessThanOrEqual(0x1fffe);
+        expect(fold16(sum) % 0xffff).toBe(expected % 0xffff); // the two zeros of one's complement are one sum
+      }),
+    );
+  });
+
+  test('loses no carry over 128 KiB', () => {
+    const slab = new Slab(1 << 18);
+    slab.u8.fill(0xff);
+    for (const off of [0, 1, 2, 3]) {
+      expect(fold16(sumPayload(slab.view, slab.i32, off, 128 << 10)) % 0xffff).toBe(0);
+      slab.u8[off] = 0xfe;
+      expect(fold16(sumPayload(slab.view, slab.i32, off, 128 << 10))).toBe(0xfeff);
+      slab.u8[off] = 0xff;
+    }
+  });
+});
 
 describe('sum16', () => {
   test('gives the sum of the example of RFC 1071 §3', () => {

@@ -3,14 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { Batch, OFFLOAD_CSUM, OFFLOAD_GSO, OFFLOAD_VNET } from '../../src/base/batch.ts';
 import { checksum, pseudoSum4, pseudoSum6 } from '../../src/base/checksum.ts';
 import { HEADROOM, Slab } from '../../src/base/slab.ts';
-import {
-  completeChecksum,
-  emitSegment,
-  planSegments,
-  SegmentPlan,
-  wireL3Len,
-} from '../../src/dataplane/offload.ts';
+import { completeChecksum, emitSegment, wireL3Len } from '../../src/dataplane/offload.ts';
 import { ipv4Check, ipv4Dst, ipv4HeaderLen, ipv4Id, ipv4Src, ipv4TotalLen } from '../../src/wire/ipv4.ts';
+import { planSegments, SegmentPlan } from '../../src/wire/segmentation.ts';
 import {
   VNET_GSO_ECN,
   VNET_GSO_TCPV4,

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { Batch, OFFLOAD_CSUM, OFFLOAD_GSO, OFFLOAD_VNET } from '../../src/base/batch.ts';
 import { checksum, fold16, pseudoSum4, pseudoSum6 } from '../../src/base/checksum.ts';
 import { Slab } from '../../src/base/slab.ts';
-import { completeChecksum, emitSegment, planSegments, SegmentPlan } from '../../src/dataplane/offload.ts';
+import { completeChecksum, emitSegment } from '../../src/dataplane/offload.ts';
 import { markPartialChecksum, PARTIAL_UNKNOWN_SEGMENTS } from '../../src/ports/partial-checksum.ts';
+import { planSegments, SegmentPlan } from '../../src/wire/segmentation.ts';
 
 const MTU = 1450;
 

@@ -28,6 +28,44 @@ export function sum16(view: DataView, off: number, len: number, initial = 0): nu
   return (sum & 0xffff) + (sum >>> 16);
 }
 
+/**
+ * The same sum of bytes of a slab, for payloads: `words` are its bytes as 32-bit words, in this machine's order, which must be
+ * little-endian (native ports run on no other). A sum of swapped words is the swapped sum (RFC 1071 §2 B).
+ */
+export function sumPayload(view: DataView, words: Int32Array, off: number, len: number): number {
+  // Node 20, 1398 bytes: 0.15 ns a byte; four words a turn 0.3, sum16 0.25 in the same run.
+  const end = off + len;
+  const odd = (off & 1) !== 0 && len > 0;
+  const first = odd ? view.getUint8(off++) : 0;
+  let low = 0;
+  let high = 0;
+  if ((off & 2) !== 0 && off + 2 <= end) {
+    low = view.getUint16(off, true);
+    off += 2;
+  }
+  const turns = off < end ? (end - off) >>> 5 : 0;
+  for (let w = off >>> 2, last = w + turns * 8; w < last; w += 8) {
+    const a = words[w];
+    const b = words[w + 1];
+    const c = words[w + 2];
+    const d = words[w + 3];
+    const e = words[w + 4];
+    const f = words[w + 5];
+    const g = words[w + 6];
+    const h = words[w + 7];
+    high = (high + (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16)) | 0; // | 0: no test for an overflow, there is none
+    high = (high + (e >>> 16) + (f >>> 16) + (g >>> 16) + (h >>> 16)) | 0;
+    low = (low + (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff)) | 0;
+    low = (low + (e & 0xffff) + (f & 0xffff) + (g & 0xffff) + (h & 0xffff)) | 0;
+  }
+  off += turns * 32;
+  for (; off + 2 <= end; off += 2) low += view.getUint16(off, true);
+  if (off < end) low += view.getUint8(off);
+  const sum = fold16((high & 0xffff) + (high >>> 16) + (low & 0xffff) + (low >>> 16));
+  // Behind a first byte at an odd place the words stand the other way round already.
+  return odd ? (first << 8) + sum : ((sum & 0xff) << 8) | (sum >>> 8);
+}
+
 /** Brings the carries of a sum back in until 16 bits are left. */
 export function fold16(sum: number): number {
   sum = (sum & 0xffff) + (sum >>> 16);

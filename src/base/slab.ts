@@ -16,6 +16,8 @@ export class Slab {
   readonly u8: Uint8Array;
   /** Network byte order is DataView's default: `view.getUint16(off)` reads big-endian. */
   readonly view: DataView;
+  /** The same bytes as 32-bit words in the machine's order, for sums. */
+  readonly i32: Int32Array;
   #top = PAGE; // offset 0 stays unused, so that 0 can mean "none"
 
   /** @param bytes size of the address range; pages are taken from the system only when touched. */
@@ -23,6 +25,7 @@ export class Slab {
     this.buffer = new SharedArrayBuffer(bytes);
     this.u8 = new Uint8Array(this.buffer);
     this.view = new DataView(this.buffer);
+    this.i32 = new Int32Array(this.buffer);
   }
 
   /** Reserves `bytes` for the life of the slab; returns their offset, a multiple of `align` (a power of two). */

@@ -74,7 +74,7 @@ class VxlanPort implements Port {
   readonly kind = 'vxlan';
   readonly macHi: number;
   readonly macLo: number;
-  readonly offload = false;
+  readonly offload = true;
   readonly l3Only = false;
   readonly pollFd: number;
   readonly stats = createPortStats();
@@ -139,7 +139,7 @@ class VxlanPort implements Port {
       this.#remotes,
       this.#udpPort,
       this.#learned,
-      this.#slabAddress,
+      slab,
       this.stats,
     );
     this.#probeFd = check(native.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'open a socket for the MTU');

@@ -9,15 +9,9 @@ import { IF_COUNTER, IF_COUNTER_STRIDE, TOTAL } from '../../stats/counters.ts';
 import { REASON } from '../../stats/reasons.ts';
 import { DOT1Q_LEN, dot1qPush } from '../../wire/dot1q.ts';
 import { ETH_HLEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ethernetType } from '../../wire/ethernet.ts';
+import { planSegments, SegmentPlan } from '../../wire/segmentation.ts';
 import type { Context, GraphNode } from '../graph.ts';
-import {
-  completeChecksum,
-  emitSegment,
-  moveVnetHeader,
-  planSegments,
-  SegmentPlan,
-  wireL3Len,
-} from '../offload.ts';
+import { completeChecksum, emitSegment, moveVnetHeader, wireL3Len } from '../offload.ts';
 
 const MAX_PORTS = 1024;
 /** In the place of a slot that has ended; no slot has this number. */

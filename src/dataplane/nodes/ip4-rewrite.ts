@@ -10,10 +10,11 @@ import { IF_BVI, IF_ROUTED } from '../../tables/interface-table.ts';
 import { ETH_HLEN, ETHERTYPE_IPV4, ethernetEmit } from '../../wire/ethernet.ts';
 import { ICMP4_DEST_UNREACHABLE, ICMP4_FRAG_NEEDED } from '../../wire/icmpv4.ts';
 import { ipv4DecrementTtl, ipv4IsDf } from '../../wire/ipv4.ts';
+import { planSegments, SegmentPlan } from '../../wire/segmentation.ts';
 import { FRAGMENT_NO_ROOM, fragmentIpv4, MAX_FRAGMENTS } from '../fragment.ts';
 import { type Context, type GraphNode, NODE } from '../graph.ts';
 import { type Ip4Origin, icmpError } from '../ip4-originate.ts';
-import { completeChecksum, emitSegment, planSegments, SegmentPlan, wireL3Len } from '../offload.ts';
+import { completeChecksum, emitSegment, wireL3Len } from '../offload.ts';
 import { RULE } from '../rules.ts';
 import { ENTRY_REWRITE, MADE_FRAGMENT } from '../trace.ts';
 
