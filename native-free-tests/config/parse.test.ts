@@ -18,6 +18,7 @@ describe('parseConfig', () => {
       routerId: 0x0aff0002,
       siteAddress: 0x0aff0002,
       packetMemoryMiB: 256,
+      spinMs: 4,
       maxVms: 16384,
     });
     expect(config?.ports[0]).toMatchObject({

@@ -38,6 +38,14 @@ const gateway = z
       .max(2047) // frame offsets are signed 32-bit numbers
       .default(256)
       .describe('Address range for packets, in MiB; pages are taken from the system when touched'),
+    spinMs: z
+      .number()
+      .min(0)
+      .max(1000)
+      .default(4)
+      .describe(
+        'While packets come closer together than this, in ms, the data plane stays awake for the next; 0: never',
+      ),
     maxVms: z
       .int()
       .min(1)

@@ -65,7 +65,7 @@ const SEND_BUFFER_BYTES = 32 << 20;
 const DEFAULT_RX_SLOTS = 510;
 const TX_CHUNK = 256;
 /** Empty calls of `rx` between two looks at the clock, and milliseconds between two looks at the device. */
-const IDLE_CALLS = 32;
+const IDLE_CALLS = 256;
 const CHECK_MS = 500;
 
 export interface AfPacketOptions {
