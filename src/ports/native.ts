@@ -46,8 +46,15 @@ export interface Native {
   poll(fds: number, count: number, timeoutMs: number): number;
   sendmmsg(fd: number, messages: number, count: number, flags: number): number;
   recvmmsg(fd: number, messages: number, count: number, flags: number): number;
-  /** Puts the file's memory at `address` (MAP_SHARED | MAP_FIXED), over whatever is there. Page-aligned. */
-  mapFixed(address: number, bytes: number, fd: number): number;
+  /** send(2); without bytes it is what makes an AF_XDP socket look at its TX ring. */
+  send(fd: number, buffer: number, bytes: number, flags: number): number;
+  /** bpf(2), with the address of its union bpf_attr. */
+  bpf(command: number, attributes: number, bytes: number): number;
+  /** A descriptor that is readable when one of those added to it is (epoll(7)). */
+  epoll(): number;
+  epollAdd(epoll: number, fd: number): number;
+  /** Puts the file's memory from `offset` on at `address` (MAP_SHARED | MAP_FIXED), over whatever is there. Page-aligned. */
+  mapFixed(address: number, bytes: number, fd: number, offset?: number): number;
   /** Puts fresh zeroed pages at `address`, so that what `mapFixed` put there goes and the range stays usable. */
   mapZeroed(address: number, bytes: number): number;
   /** Writes the time of a clock as a struct timespec: seconds i64, nanoseconds i64 (clock_gettime(2)). */
@@ -60,6 +67,9 @@ const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
 const EFD_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
+const SYS_BPF = process.arch === 'arm64' ? 280 : 321;
+const EPOLL_CTL_ADD = 1;
+const EPOLLIN = 1;
 
 let loaded: Native | undefined;
 
@@ -109,21 +119,26 @@ function bindAll(): Native {
   const poll = libc('int poll(uintptr_t, unsigned long, int)');
   const sendmmsg = libc('int sendmmsg(int, uintptr_t, unsigned int, int)');
   const recvmmsg = libc('int recvmmsg(int, uintptr_t, unsigned int, int, uintptr_t)');
+  const send = libc('intptr_t send(int, uintptr_t, size_t, int)');
+  const bpf = libc('long syscall(long, int, uintptr_t, unsigned int)'); // glibc and musl have no function of its own for it
+  const epollCreate = libc('int epoll_create1(int)');
+  const epollCtl = libc('int epoll_ctl(int, int, int, uintptr_t)');
   const clockGettime = libc('int clock_gettime(int, uintptr_t)');
   const mmap = libc('intptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)');
+  const alloc = (bytes: number): NativeMemory => {
+    // Shared memory is never moved and never detached; a small plain typed array lives in V8's heap, which moves.
+    const shared = new SharedArrayBuffer((bytes + 7) & ~7);
+    const u8 = new Uint8Array(shared);
+    return {
+      u8,
+      u16: new Uint16Array(shared),
+      u32: new Uint32Array(shared),
+      view: new DataView(shared),
+      address: addressOf(u8),
+    };
+  };
   return {
-    alloc(bytes) {
-      // Shared memory is never moved and never detached; a small plain typed array lives in V8's heap, which moves.
-      const shared = new SharedArrayBuffer((bytes + 7) & ~7);
-      const u8 = new Uint8Array(shared);
-      return {
-        u8,
-        u16: new Uint16Array(shared),
-        u32: new Uint32Array(shared),
-        view: new DataView(shared),
-        address: addressOf(u8),
-      };
-    },
+    alloc,
     addressOf,
     socket: (domain, type, protocol) => or(socket(domain, type, protocol)),
     bind: (fd, sockaddr, bytes) => or(bind(fd, sockaddr, bytes)),
@@ -141,8 +156,16 @@ function bindAll(): Native {
     poll: (fds, count, timeoutMs) => or(poll(fds, count, timeoutMs)),
     sendmmsg: (fd, messages, count, flags) => or(sendmmsg(fd, messages, count, flags)),
     recvmmsg: (fd, messages, count, flags) => or(recvmmsg(fd, messages, count, flags, 0)),
-    mapFixed: (address, bytes, fd) =>
-      or(mmap(address, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0)),
+    send: (fd, buffer, bytes, flags) => or(send(fd, buffer, bytes, flags)),
+    bpf: (command, attributes, bytes) => or(bpf(SYS_BPF, command, attributes, bytes)),
+    epoll: () => or(epollCreate(O_CLOEXEC)),
+    epollAdd(epoll, fd) {
+      const event = alloc(16); // struct epoll_event: events u32, then the caller's own data
+      event.u32[0] = EPOLLIN;
+      return or(epollCtl(epoll, EPOLL_CTL_ADD, fd, event.address));
+    },
+    mapFixed: (address, bytes, fd, offset = 0) =>
+      or(mmap(address, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, offset)),
     mapZeroed: (address, bytes) =>
       or(mmap(address, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED | MAP_ANONYMOUS, -1, 0)),
     clockGettime: (clock, timespec) => or(clockGettime(clock, timespec)),
