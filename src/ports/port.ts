@@ -8,7 +8,7 @@ import type { Batch } from '../base/batch.ts';
 import type { NearhopError } from '../base/errors.ts';
 import type { PortId } from '../base/ids.ts';
 
-export type PortKind = 'memory' | 'pcap-file' | 'tap' | 'af-packet' | 'cap' | 'raw-ip' | 'vxlan';
+export type PortKind = 'memory' | 'pcap-file' | 'tap' | 'af-packet' | 'af-xdp' | 'cap' | 'raw-ip' | 'vxlan';
 
 /** What a port counts itself: the frames that never became a packet of a batch, or that the system did not take. */
 export interface PortStats {
