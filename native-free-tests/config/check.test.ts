@@ -272,9 +272,14 @@ describe('parseConfig: what is warned of', () => {
 });
 
 describe('parseConfig with a view of the host', () => {
-  const host = (devices: Record<string, number>, addresses: Record<string, string> = {}): HostView => ({
+  const host = (
+    devices: Record<string, number>,
+    addresses: Record<string, string> = {},
+    rxQueues = 1,
+  ): HostView => ({
     devices: () => Object.keys(devices),
     mtu: (device) => devices[device],
+    rxQueues: () => rxQueues,
     deviceOf: (address) => Object.entries(addresses).find(([a]) => parseIpv4(a) === address)?.[1],
   });
 
@@ -286,6 +291,15 @@ describe('parseConfig with a view of the host', () => {
     ]);
     const waiting = changed(['device: eth1', 'device: eth1, waitSeconds: 30'], ['mtu: 1400', 'mtu: 1000']);
     expect(problemsOf(waiting, { host: view })).toEqual(['3:44 warning device-missing']);
+  });
+
+  it('warns when a device has more receive queues than its af-xdp port, and refuses a queue that it has not', () => {
+    const text = changed(['kind: af-packet', 'kind: af-xdp, queue: 1'], ['mtu: 1400', 'mtu: 1000']);
+    const view = (queues: number): HostView =>
+      host({ eth1: 1500, eth2: 1500 }, { '10.0.1.2': 'eth2' }, queues);
+    expect(problemsOf(text, { host: view(2) })).toEqual(['3:51 warning queues-unused']);
+    expect(problemsOf(text, { host: view(1) })).toEqual(['3:51 value-out-of-range']);
+    expect(problemsOf(text.replace('queue: 1', 'queue: 0'), { host: view(1) })).toEqual([]);
   });
 
   it('warns when a tunnel has no local address, or no room for the packets of the extension', () => {

@@ -1,6 +1,7 @@
 // Checks of ports and of everything that refers to one: names, (port, VLAN) pairs, devices of the host.
 
 import { formatIpv4 } from '../addr/ipv4.ts';
+import { isHostDevice } from './config.ts';
 import { formatPath } from './explain.ts';
 import type { HostView } from './host.ts';
 import { suggest } from './nearest.ts';
@@ -98,12 +99,40 @@ function checkUses(config: ParsedConfig, report: Report): void {
   });
 }
 
+/** An AF_XDP port has one queue. What the device puts into the others goes past the gateway. */
+function checkQueues(
+  port: { readonly device: string; readonly queue: number },
+  path: ConfigPath,
+  report: Report,
+  host: HostView,
+): void {
+  const queues = host.rxQueues(port.device);
+  if (port.queue >= queues) {
+    report.error(
+      'value-out-of-range',
+      path,
+      `device '${port.device}' has ${queues} receive queues, so there is no queue ${port.queue}`,
+      `queues count from 0; see: ethtool -l ${port.device}`,
+    );
+  } else if (queues > 1) {
+    report.warn(
+      'queues-unused',
+      path,
+      `device '${port.device}' has ${queues} receive queues, and the port takes frames of queue ${port.queue} alone`,
+      `use one queue: ethtool -L ${port.device} combined 1`,
+    );
+  }
+}
+
 function checkDevices(config: ParsedConfig, report: Report, host: HostView): void {
   const tunnels = new Map<string, number>();
   config.ports.forEach((port, i) => {
-    if (port.kind === 'af-packet' || port.kind === 'cap') {
+    if (isHostDevice(port)) {
       const path = ['ports', i, 'device'];
-      if (host.mtu(port.device) !== undefined) return;
+      if (host.mtu(port.device) !== undefined) {
+        if (port.kind === 'af-xdp') checkQueues(port, path, report, host);
+        return;
+      }
       const message = `the host has no device '${port.device}'`;
       if (port.waitSeconds > 0) {
         report.warn(

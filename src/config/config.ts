@@ -30,6 +30,13 @@ export interface Config extends Omit<ParsedConfig, 'gateway' | 'interfaces' | 'r
   readonly routes: readonly RouteConfig[];
 }
 
+/** Whether a port is a device of the host, which the host's own stack may use as well. */
+export function isHostDevice<P extends PortConfig>(
+  port: P,
+): port is Extract<P, { kind: 'af-packet' | 'af-xdp' | 'cap' }> {
+  return port.kind === 'af-packet' || port.kind === 'af-xdp' || port.kind === 'cap';
+}
+
 /** Fills in the defaults that depend on other parts of the file. */
 export function completeConfig(parsed: ParsedConfig): Config {
   const ports = new Map(parsed.ports.map((p) => [p.name, p]));
@@ -38,7 +45,7 @@ export function completeConfig(parsed: ParsedConfig): Config {
     return {
       ...itf,
       mtu: itf.mtu ?? port?.mtu ?? 1500,
-      hostStack: itf.hostStack ?? (port?.kind === 'af-packet' || port?.kind === 'cap'),
+      hostStack: itf.hostStack ?? (port !== undefined && isHostDevice(port)),
     };
   });
   const highest = interfaces.reduce((max, itf) => Math.max(max, itf.address.address), 0);

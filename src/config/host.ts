@@ -9,6 +9,8 @@ export interface HostView {
   devices(): readonly string[];
   /** MTU of a device in bytes, undefined when there is no such device. */
   mtu(device: string): number | undefined;
+  /** Receive queues of a device, at least 1. */
+  rxQueues(device: string): number;
   /** Device that has this IPv4 address (u32), undefined when none has. */
   deviceOf(address: number): string | undefined;
 }
@@ -30,6 +32,15 @@ export const linuxHost: HostView = {
       return Number.isFinite(mtu) ? mtu : undefined;
     } catch {
       return undefined;
+    }
+  },
+  rxQueues(device: string): number {
+    try {
+      return (
+        readdirSync(`${CLASS_NET}/${device}/queues`).filter((name) => name.startsWith('rx-')).length || 1
+      );
+    } catch {
+      return 1;
     }
   },
   deviceOf(address: number): string | undefined {

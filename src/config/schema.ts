@@ -97,6 +97,26 @@ const port = z
         .describe('Frames that the receive ring holds; each takes about 68 KiB of packet memory'),
     }),
     z.strictObject({
+      kind: z
+        .literal('af-xdp')
+        .describe('A device of the host, by an AF_XDP socket on one of its receive queues'),
+      ...anyPort,
+      ...hostDevice,
+      queue: z.int().min(0).max(63).default(0).describe('Receive queue of the device'),
+      mode: z
+        .enum(['auto', 'native', 'generic'])
+        .default('auto')
+        .describe(
+          "Where the XDP program runs: in the device's driver (native), or in the kernel's stack (generic)",
+        ),
+      rxSlots: z
+        .int()
+        .min(64)
+        .max(16384)
+        .default(2048)
+        .describe('Frames that wait for the gateway at most, rounded up to a power of two; each takes 2 KiB'),
+    }),
+    z.strictObject({
       kind: z.literal('cap').describe('A device of the host, by libpcap (npm package cap)'),
       ...anyPort,
       ...hostDevice,
@@ -149,7 +169,7 @@ const routedInterface = z
       .boolean()
       .optional()
       .describe(
-        "The host's stack owns the address and answers for it. Default: true for af-packet and cap, else false",
+        "The host's stack owns the address and answers for it. Default: true for af-packet, af-xdp and cap, else false",
       ),
   })
   .describe('A routed (layer-3) interface');

@@ -23,6 +23,7 @@ export const macText = (hi: number, lo: number): string | null =>
 function portDetail(port: PortConfig): string {
   switch (port.kind) {
     case 'af-packet':
+    case 'af-xdp':
     case 'cap':
     case 'tap':
       return `device ${port.device}`;

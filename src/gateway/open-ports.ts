@@ -1,23 +1,29 @@
 // Opens the ports of a config in the thread that will run them. Native parts are loaded only when a port asks for them, so
 // replay and the in-process lab need none.
 
+import { networkInterfaces } from 'node:os';
+import { parseIpv4 } from '../addr/ipv4.ts';
 import type { Clock } from '../base/clock.ts';
+import { assert } from '../base/errors.ts';
 import { type PortId, portId } from '../base/ids.ts';
 import type { Slab } from '../base/slab.ts';
-import type { PortConfig } from '../config/config.ts';
+import type { Config, PortConfig } from '../config/config.ts';
+import type { XdpUmem } from '../ports/af-xdp-umem.ts';
 import type { Port } from '../ports/port.ts';
+import type { XdpHost } from '../ports/xdp-program.ts';
 import { madeMac } from './made-mac.ts';
 
 /** Opens all ports in the order of the config; when one fails, those that are open are closed again. */
-export async function openPorts(configs: readonly PortConfig[], slab: Slab, clock: Clock): Promise<Port[]> {
+export async function openPorts(config: Config, slab: Slab, clock: Clock): Promise<Port[]> {
   const ports: Port[] = [];
+  const shared = { slab, clock, umem: await createUmem(config, slab), config };
   try {
-    for (const [i, config] of configs.entries()) {
-      const port = await openPort(config, portId(i), slab, clock);
+    for (const [i, portConfig] of config.ports.entries()) {
+      const port = await openPort(portConfig, portId(i), shared);
       ports.push(port);
-      if (config.fault === undefined) continue;
+      if (portConfig.fault === undefined) continue;
       const { createFaultPort } = await import('../ports/fault.ts');
-      ports[i] = createFaultPort(port, config.fault, clock, slab);
+      ports[i] = createFaultPort(port, portConfig.fault, clock, slab);
     }
   } catch (error) {
     for (const port of ports) port.close();
@@ -26,8 +32,41 @@ export async function openPorts(configs: readonly PortConfig[], slab: Slab, cloc
   return ports;
 }
 
-async function openPort(config: PortConfig, id: PortId, slab: Slab, clock: Clock): Promise<Port> {
+/** What the ports of one data plane have in common. */
+interface Shared {
+  readonly slab: Slab;
+  readonly clock: Clock;
+  /** Memory of the af-xdp ports, when there are any. */
+  readonly umem: XdpUmem | undefined;
+  readonly config: Config;
+}
+
+async function createUmem(config: Config, slab: Slab): Promise<XdpUmem | undefined> {
+  const slots = config.ports.flatMap((port) => (port.kind === 'af-xdp' ? [port.rxSlots] : []));
+  if (slots.length === 0) return undefined;
+  const { afXdpChunks } = await import('../ports/af-xdp.ts');
+  const { XdpUmem } = await import('../ports/af-xdp-umem.ts');
+  return new XdpUmem(
+    slab,
+    slots.reduce((sum, rxSlots) => sum + afXdpChunks(rxSlots), 0),
+  );
+}
+
+/** What the kernel has to get of a port's frames: those of the interfaces whose address it has too. */
+function xdpHost(config: Config, port: string): XdpHost | undefined {
+  const hosted = config.interfaces.filter((itf) => itf.hostStack);
+  const vlans = hosted.filter((itf) => itf.port === port).map((itf) => itf.vlan);
+  if (vlans.length === 0) return undefined;
+  const local = Object.values(networkInterfaces())
+    .flatMap((list = []) => list)
+    .filter((a) => a.family === 'IPv4');
+  const addresses = [...hosted.map((itf) => itf.address.address), ...local.map((a) => parseIpv4(a.address))];
+  return { vlans, addresses: [...new Set(addresses)] };
+}
+
+async function openPort(config: PortConfig, id: PortId, shared: Shared): Promise<Port> {
   const { name } = config;
+  const { slab, clock, umem } = shared;
   const common = {
     id,
     name,
@@ -41,6 +80,25 @@ async function openPort(config: PortConfig, id: PortId, slab: Slab, clock: Clock
       const { createAfPacketPort } = await import('../ports/af-packet.ts');
       const { device, waitSeconds, rxSlots } = config;
       return createAfPacketPort({ ...common, device, rxSlots, waitMs: waitSeconds * 1000 }, slab);
+    }
+    case 'af-xdp': {
+      const { createAfXdpPort } = await import('../ports/af-xdp.ts');
+      assert(umem !== undefined, 'a config with an af-xdp port has packet memory for it');
+      const { device, waitSeconds, rxSlots, queue, mode } = config;
+      const host = xdpHost(shared.config, name);
+      return createAfXdpPort(
+        {
+          ...common,
+          device,
+          rxSlots,
+          queue,
+          mode,
+          waitMs: waitSeconds * 1000,
+          ...(host === undefined ? {} : { host }),
+        },
+        slab,
+        umem,
+      );
     }
     case 'tap': {
       const { createTapPort } = await import('../ports/tap.ts');

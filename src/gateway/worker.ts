@@ -35,7 +35,7 @@ const tell = (message: WorkerMessage): void => parentPort?.postMessage(message);
 async function main(data: WorkerData): Promise<void> {
   const { config, buffers } = data;
   const slab = new Slab(config.gateway.packetMemoryMiB << 20);
-  const ports = await openPorts(config.ports, slab, systemClock);
+  const ports = await openPorts(config, slab, systemClock);
   const host = createDataplaneHost({
     config,
     buffers,

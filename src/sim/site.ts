@@ -196,7 +196,7 @@ function legsOf(
 
 /** Device of the gateway's node that a port uses. */
 function deviceOf(port: PortConfig, setup: NodeSetup): string {
-  if (port.kind === 'af-packet') return port.device;
+  if (port.kind === 'af-packet' || port.kind === 'af-xdp') return port.device;
   const device =
     port.kind === 'vxlan' ? setup.addresses.find((a) => a.address === port.local)?.device : undefined;
   if (device === undefined) throw invalid(`port ${port.name}: no device of node ${setup.name} carries it`);
