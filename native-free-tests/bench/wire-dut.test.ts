@@ -9,6 +9,11 @@ it('nearhopConfig routes 10.3.0.1 and on by the sink', () => {
   expect(nearhopConfig('l3', 300)).toContain('{ prefix: 10.3.1.44/32, via: 10.2.0.2 }');
 });
 
+it('nearhopConfig has ports of the kind that is asked for', () => {
+  const { config } = parseConfig(nearhopConfig('l2', 1, 'af-xdp'));
+  expect(config?.ports.map((port) => port.kind)).toEqual(['af-xdp', 'af-xdp']);
+});
+
 it('nearhopConfig bridges d0 and d1', () => {
   const { config, errors } = parseConfig(nearhopConfig('l2', 1));
   expect(errors).toEqual([]);

@@ -118,12 +118,15 @@ async function nearhopCommand(prefix: string, ns: string, mode: WireMode, routes
   return [process.execPath, main, 'run', '-c', config, '--socket', join(folder, 'nearhop.sock')];
 }
 
+/** Kind of the ports that Nearhop has on the wire. */
+export type WirePorts = 'af-packet' | 'af-xdp';
+
 /** The config of Nearhop as device under test. */
-export function nearhopConfig(mode: WireMode, routes: number): string {
+export function nearhopConfig(mode: WireMode, routes: number, ports: WirePorts = 'af-packet'): string {
   const head = `gateway: { name: bench-${mode} }
 ports:
-  - { name: d0, kind: af-packet, device: d0 }
-  - { name: d1, kind: af-packet, device: d1 }
+  - { name: d0, kind: ${ports}, device: d0 }
+  - { name: d1, kind: ${ports}, device: d1 }
 `;
   if (mode === 'l2') {
     return `${head}networks:

@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { FibReport } from '../../bench/fib.ts';
 import type { ForwardReport } from '../../bench/forward.ts';
 import type { TcpCaseName } from '../../bench/tcp.ts';
+import type { WirePorts } from '../../bench/wire-dut.ts';
 import type { FrameSize, WireMode } from '../../bench/wire-frame.ts';
 import type { Context } from '../context.ts';
 import { formatFib, formatForward, formatReplayBench, formatTcp, formatWire } from '../show-bench.ts';
@@ -21,6 +22,12 @@ interface WireCommandOptions {
   readonly seconds: number;
   readonly mrrOnly?: boolean;
   readonly report?: string;
+}
+
+interface ConfigCommandOptions {
+  readonly mode: WireMode;
+  readonly routes: number;
+  readonly ports: WirePorts;
 }
 
 interface FibCommandOptions {
@@ -121,9 +128,12 @@ export function registerBench(program: Command, context: Context): void {
     .description('print the config that Nearhop has as DUT of bench wire')
     .addOption(new Option('--mode <mode>', 'l3 routes, l2 bridges').choices(['l3', 'l2']).default('l3'))
     .option('--routes <n>', 'host routes', integer(1, 1_000_000), 1000)
-    .action(async ({ mode, routes }: { readonly mode: WireMode; readonly routes: number }) => {
+    .addOption(
+      new Option('--ports <kind>', 'kind of the ports').choices(['af-packet', 'af-xdp']).default('af-packet'),
+    )
+    .action(async ({ mode, routes, ports }: ConfigCommandOptions) => {
       const { nearhopConfig } = await import('../../bench/wire-dut.ts');
-      context.io.stdout.write(nearhopConfig(mode, routes));
+      context.io.stdout.write(nearhopConfig(mode, routes, ports));
     });
 
   withJson(bench.command('fib').description('lookups in the IPv4 FIB, beside a DIR-24-8 in C'))
