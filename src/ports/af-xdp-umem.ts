@@ -48,7 +48,7 @@ export class XdpUmem {
   #freeCount = 0;
   #ports = 1;
 
-  /** @param chunks for all ports together; see `AF_XDP_CHUNKS`. */
+  /** @param chunks for all ports together; see `afXdpChunks`. */
   constructor(slab: Slab, chunks: number) {
     this.#native = loadNative();
     this.#pages = reservePages(this.#native, slab, chunks * CHUNK_BYTES);

@@ -120,7 +120,7 @@ function bindAll(): Native {
   const sendmmsg = libc('int sendmmsg(int, uintptr_t, unsigned int, int)');
   const recvmmsg = libc('int recvmmsg(int, uintptr_t, unsigned int, int, uintptr_t)');
   const send = libc('intptr_t send(int, uintptr_t, size_t, int)');
-  const bpf = libc('long syscall(long, int, uintptr_t, unsigned int)'); // glibc and musl have no function of its own for it
+  const bpf = libc('long syscall(long, int, uintptr_t, unsigned int)'); // it has no function of its own in glibc and musl
   const epollCreate = libc('int epoll_create1(int)');
   const epollCtl = libc('int epoll_ctl(int, int, int, uintptr_t)');
   const clockGettime = libc('int clock_gettime(int, uintptr_t)');
