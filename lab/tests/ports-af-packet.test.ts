@@ -1,5 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { gsoFrame, portSuite, testFrame } from '../../native-free-tests/conformance/port-suite.ts';
+import {
+  expectFrames,
+  gsoFrame,
+  portSuite,
+  testFrame,
+} from '../../native-free-tests/conformance/port-suite.ts';
 import { Batch, OFFLOAD_CSUM, OFFLOAD_GSO, OFFLOAD_VNET } from '../../src/base/batch.ts';
 import { portId } from '../../src/base/ids.ts';
 import { Slab } from '../../src/base/slab.ts';
@@ -114,14 +119,53 @@ describeRoot('af-packet', [], () => {
 
   test('rx counts frames that the ring had no room for', async () => {
     veth();
-    const port = open(dev, { rxSlots: 15 });
+    const port = open(dev, { rxSlots: 20 }); // rounded up to a block of 37
     const outside = outsideOf(peer);
-    const fed = Array.from({ length: 40 }, (_, i) => testFrame(i, 64));
+    const fed = Array.from({ length: 60 }, (_, i) => testFrame(i, 64));
     outside.feed(fed);
-    expect(await receive(port)).toEqual(fed.slice(0, 15));
+    expect(await receive(port)).toEqual(fed.slice(0, 37));
     outside.feed([testFrame(99, 64)]);
     expect(await receive(port)).toEqual([testFrame(99, 64)]);
-    expect(port.stats.rxDropped).toBe(25);
+    expect(port.stats.rxDropped).toBe(23);
+  });
+
+  test('rx hands over large frames whole and in order among small ones, more than it has buffers for', async () => {
+    veth();
+    const [port, outside] = [open(dev), outsideOf(peer)];
+    const fed: Uint8Array[] = [];
+    for (let i = 0; i < 100; i++) {
+      const small = testFrame(i, 64 + i);
+      const { bytes, vnet } = gsoFrame(3000 + 600 * i);
+      outside.feed([small]);
+      outside.feedOffload({ bytes, vnet });
+      fed.push(small, bytes);
+    }
+    const got = [];
+    while (got.length < fed.length) {
+      const some = await receive(port);
+      if (some.length === 0) break;
+      got.push(...some);
+    }
+    expectFrames(got, fed);
+    expect([port.stats.rxTruncated, port.stats.rxDropped]).toEqual([0, 0]);
+  });
+
+  test('rx counts large frames that the queue had no room for, and stays in step with the others', async () => {
+    veth();
+    const [port, outside] = [open(dev), outsideOf(peer)];
+    const { bytes, vnet } = gsoFrame(60_000);
+    for (let i = 0; i < 1000; i++) outside.feedOffload({ bytes, vnet });
+    const last = gsoFrame(4000);
+    outside.feedOffload(last);
+    outside.feed([testFrame(7, 100)]);
+    const got = [];
+    for (let some = await receive(port); some.length > 0; some = await receive(port)) got.push(...some);
+    expect(got.length + port.stats.rxDropped).toBe(1002);
+    expect(port.stats.rxDropped).toBeGreaterThan(0);
+    expectFrames(got.slice(-1), [testFrame(7, 100)]);
+    for (const frame of got.slice(0, -1)) expect(Buffer.compare(frame, bytes)).toBe(0);
+    outside.feedOffload(last);
+    expect(await receive(port)).toEqual([last.bytes]);
   });
 
   test('tx passes over a frame that the kernel refuses and sends the others', async () => {

@@ -92,9 +92,9 @@ const port = z
       rxSlots: z
         .int()
         .min(16)
-        .max(8192)
-        .default(255)
-        .describe('Frames that the receive ring holds; each takes about 68 KiB of packet memory'),
+        .max(32768)
+        .default(4096)
+        .describe('Frames that the receive ring holds; each takes about 2 KiB of packet memory'),
     }),
     z.strictObject({
       kind: z

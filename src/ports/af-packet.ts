@@ -1,7 +1,8 @@
 // A device of the host, by an AF_PACKET socket: every frame that the device receives, and frames out of it.
 //
-// In: the kernel writes a frame and its virtio header into a slot of the ring, which is part of the slab; `rx` puts a VLAN tag
-// that the kernel took out back in place, and hands the slot to the batch. `rxRelease` gives the slots back to the kernel.
+// In: the kernel writes a frame and its virtio header into a slot of the ring, which is part of the slab, or a large one into the
+// socket's queue, from where `rx` reads it into the slab. `rx` puts a VLAN tag that the kernel took out back in place, and hands
+// the place to the batch. `rxRelease` gives the slots back to the kernel.
 // Out: `tx` points one message at (virtio header, frame) where they lie, and sends the batch with one sendmmsg.
 //
 // A device that vanishes (a container restarts, a veth moves to another namespace) leaves the port without frames; when a
@@ -24,6 +25,7 @@ import {
   vnetSetCsumStart,
   vnetSetHdrLen,
 } from '../wire/virtio-net.ts';
+import { LargeFrames } from './large-frames.ts';
 import { MessageVector } from './message-vector.ts';
 import { ERRNO, loadNative, type Native, type NativeMemory } from './native.ts';
 import { awaitDevice, NetDevice, SOCK_CLOEXEC } from './net-device.ts';
@@ -31,6 +33,7 @@ import {
   PacketRing,
   SOL_PACKET,
   TP_MAC_MIN,
+  TP_STATUS_COPY,
   TP_STATUS_KERNEL,
   TP_STATUS_LOSING,
   TP_STATUS_USER,
@@ -52,6 +55,7 @@ const ETH_P_ALL = 3;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
 const PACKET_ADD_MEMBERSHIP = 1;
 const PACKET_MR_PROMISC = 1;
 const PACKET_VNET_HDR = 15;
@@ -62,7 +66,9 @@ const PACKET_MREQ_LEN = 16;
 
 /** Each 64 KiB frame in flight is charged with about twice its size; the default of 212 KB holds one. */
 const SEND_BUFFER_BYTES = 32 << 20;
-const DEFAULT_RX_SLOTS = 510;
+/** For frames that are larger than a slot, 64 KiB and as much again for the kernel's own. */
+const RECEIVE_BUFFER_BYTES = 16 << 20;
+const DEFAULT_RX_SLOTS = 4096;
 const TX_CHUNK = 256;
 /** Empty calls of `rx` between two looks at the clock, and milliseconds between two looks at the device. */
 const IDLE_CALLS = 256;
@@ -73,8 +79,7 @@ export interface AfPacketOptions {
   readonly name: string;
   /** Device in the namespace of the calling thread. */
   readonly device: string;
-  /** Frames that the ring holds, rounded up; each takes about 64 KiB of packet memory. Default 510: while
-   * one batch of 256 is worked on, the kernel fills the others. */
+  /** Frames that the ring holds, rounded up; each takes about 2 KiB of packet memory. Default 4096. */
   readonly rxSlots?: number;
   /** The port's MAC; default the device's. */
   readonly mac?: { readonly hi: number; readonly lo: number };
@@ -108,6 +113,7 @@ class AfPacketPort implements Port {
   readonly #clock: Clock;
   readonly #device: NetDevice;
   readonly #ring: PacketRing;
+  readonly #large: LargeFrames;
   readonly #scratch: NativeMemory;
   readonly #status: Int32Array;
   readonly #messages: MessageVector;
@@ -155,6 +161,8 @@ class AfPacketPort implements Port {
       this.#setInt(SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER_BYTES, 'enlarge the send buffer');
       ring = new PacketRing(native, this.pollFd, slab, options.rxSlots ?? DEFAULT_RX_SLOTS);
       this.#ring = ring;
+      this.#setInt(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES, 'enlarge the receive buffer');
+      this.#large = new LargeFrames(native, this.pollFd, slab);
       check(this.#attach(), `bind port '${options.name}' to device '${options.device}'`);
     } catch (error) {
       ring?.unmap();
@@ -174,6 +182,7 @@ class AfPacketPort implements Port {
       // The load orders what follows behind it, also on arm64: the frame is complete when the status says so.
       const status = Atomics.load(this.#status, slot >>> 2);
       if ((status & TP_STATUS_USER) === 0) break;
+      if ((status & TP_STATUS_COPY) !== 0 && this.#large.full) break;
       losing |= status;
       this.#head = this.#head + 1 === slots ? 0 : this.#head + 1;
       this.#held++;
@@ -191,20 +200,25 @@ class AfPacketPort implements Port {
     return 0;
   }
 
-  /** Adds the frame of one slot; false when it is cut short or lies where it cannot be used. */
+  /** Adds the frame of one slot; false when it is not there whole or lies where it cannot be used. */
   #take(batch: Batch, slot: number, status: number): boolean {
     const { view, u8 } = batch;
-    let len = tpSnapLen(view, slot);
-    if (len < tpLen(view, slot)) {
-      this.stats.rxTruncated++;
-      return false;
-    }
     const mac = tpMac(view, slot);
-    if (mac < TP_MAC_MIN) {
+    let off = slot + mac;
+    let len = tpLen(view, slot);
+    if ((status & TP_STATUS_COPY) !== 0) {
+      off = this.#large.take(len);
+      if (off < 0) {
+        this.stats.rxTruncated++;
+        return false;
+      }
+    } else if (tpSnapLen(view, slot) < len) {
+      this.stats.rxDropped++; // the socket's queue had no room for it
+      return false;
+    } else if (mac < TP_MAC_MIN) {
       this.stats.rxInvalid++;
       return false;
     }
-    let off = slot + mac;
     let bits = OFFLOAD_VNET;
     if ((vnetFlags(view, off) & VNET_NEEDS_CSUM) !== 0) bits |= OFFLOAD_CSUM;
     if (vnetGsoType(view, off) !== VNET_GSO_NONE) bits |= OFFLOAD_GSO;
@@ -226,6 +240,7 @@ class AfPacketPort implements Port {
     const { offsets, slots } = this.#ring;
     if (this.#closed) return;
     this.#given = 0;
+    this.#large.release();
     for (; this.#held > 0; this.#held--) {
       Atomics.store(this.#status, offsets[this.#tail] >>> 2, TP_STATUS_KERNEL);
       this.#tail = this.#tail + 1 === slots ? 0 : this.#tail + 1;
