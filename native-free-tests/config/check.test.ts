@@ -63,6 +63,11 @@ describe('parseConfig: what is refused', () => {
       gateway('kind: tap, device: nh0', 'kind: raw-ip'),
       ['15:15 port-unsuitable'],
     ],
+    [
+      'an interface of the host behind a port that keeps all frames from it',
+      gateway('device: eth1 }', 'device: eth1, kernelDrop: true }'),
+      ['8:5 kernel-drop-host-stack'],
+    ],
     // networks
     [
       'a gateway outside its subnet',
@@ -313,5 +318,15 @@ describe('parseConfig with a view of the host', () => {
         "set mtu: 1399 here, or raise the device's MTU by at least 1",
       ],
     ]);
+  });
+
+  it('refuses a tunnel whose packets come by a device that keeps them from the host', () => {
+    const view = (device: string): HostView => host({ eth1: 1500, eth2: 1500 }, { '10.0.1.2': device });
+    const text = changed(
+      ['device: eth1 }', 'device: eth1, kernelDrop: true }'],
+      ['172.16.0.2/30 }', '172.16.0.2/30, hostStack: false }'],
+    );
+    expect(problemsOf(text, { host: view('eth2') })).toEqual([]);
+    expect(problemsOf(text, { host: view('eth1') })).toEqual(['4:48 kernel-drop-host-stack']);
   });
 });

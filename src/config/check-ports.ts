@@ -27,6 +27,7 @@ export function checkPorts(config: ParsedConfig, report: Report, host: HostView 
     formatPath,
   );
   checkUses(config, report);
+  checkKernelDrop(config, report);
   if (host !== undefined) checkDevices(config, report, host);
 }
 
@@ -124,6 +125,22 @@ function checkQueues(
   }
 }
 
+/** An address that the host's stack answers for needs the frames that the port would keep from it. */
+function checkKernelDrop(config: ParsedConfig, report: Report): void {
+  const dropping = new Set(
+    config.ports.filter((p) => p.kind === 'af-packet' && p.kernelDrop).map((p) => p.name),
+  );
+  config.interfaces.forEach((itf, i) => {
+    if (!dropping.has(itf.port) || itf.hostStack === false) return;
+    report.error(
+      'kernel-drop-host-stack',
+      ['interfaces', i],
+      `the host's stack answers for interface '${itf.name}', and port '${itf.port}' keeps all frames from it (kernelDrop)`,
+      'set hostStack: false here, or take kernelDrop from the port',
+    );
+  });
+}
+
 function checkDevices(config: ParsedConfig, report: Report, host: HostView): void {
   const tunnels = new Map<string, number>();
   config.ports.forEach((port, i) => {
@@ -155,6 +172,14 @@ function checkDevices(config: ParsedConfig, report: Report, host: HostView): voi
           'the port cannot be opened until one has',
         );
         return;
+      }
+      if (config.ports.some((p) => p.kind === 'af-packet' && p.device === device && p.kernelDrop)) {
+        report.error(
+          'kernel-drop-host-stack',
+          ['ports', i, 'local'],
+          `the tunnel's packets come by device '${device}', whose port keeps all frames from the host's stack (kernelDrop)`,
+          'take kernelDrop from that port',
+        );
       }
       tunnels.set(port.name, host.mtu(device) ?? 0);
     }

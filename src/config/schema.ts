@@ -95,6 +95,12 @@ const port = z
         .max(32768)
         .default(4096)
         .describe('Frames that the receive ring holds; each takes about 2 KiB of packet memory'),
+      kernelDrop: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Keep the device's frames from the host's stack (tc), which then works for no frame in vain; needs hostStack: false",
+        ),
     }),
     z.strictObject({
       kind: z

@@ -78,8 +78,9 @@ async function openPort(config: PortConfig, id: PortId, shared: Shared): Promise
   switch (config.kind) {
     case 'af-packet': {
       const { createAfPacketPort } = await import('../ports/af-packet.ts');
-      const { device, waitSeconds, rxSlots } = config;
-      return createAfPacketPort({ ...common, device, rxSlots, waitMs: waitSeconds * 1000 }, slab);
+      const { device, waitSeconds, rxSlots, kernelDrop } = config;
+      const waitMs = waitSeconds * 1000;
+      return createAfPacketPort({ ...common, device, rxSlots, kernelDrop, waitMs }, slab);
     }
     case 'af-xdp': {
       const { createAfXdpPort } = await import('../ports/af-xdp.ts');

@@ -25,6 +25,7 @@ import {
   vnetSetCsumStart,
   vnetSetHdrLen,
 } from '../wire/virtio-net.ts';
+import { KernelDrop } from './kernel-drop.ts';
 import { LargeFrames } from './large-frames.ts';
 import { MessageVector } from './message-vector.ts';
 import { ERRNO, loadNative, type Native, type NativeMemory } from './native.ts';
@@ -81,6 +82,8 @@ export interface AfPacketOptions {
   readonly device: string;
   /** Frames that the ring holds, rounded up; each takes about 2 KiB of packet memory. Default 4096. */
   readonly rxSlots?: number;
+  /** Whether the host's stack shall not see the device's frames. Default false. */
+  readonly kernelDrop?: boolean;
   /** The port's MAC; default the device's. */
   readonly mac?: { readonly hi: number; readonly lo: number };
   /** Largest L3 packet; default the device's MTU. */
@@ -90,7 +93,10 @@ export interface AfPacketOptions {
   readonly clock?: Clock;
 }
 
-/** Opens the device. Throws `device-missing`, `permission-denied`, `native-unavailable` or `memory-short`. */
+/**
+ * Opens the device. Throws `device-missing`, `permission-denied`, `native-unavailable`, `memory-short`, or with `kernelDrop` also
+ * `program-missing` and `kernel-drop-failed`.
+ */
 export function createAfPacketPort(options: AfPacketOptions, slab: Slab): Port {
   return new AfPacketPort(options, slab);
 }
@@ -112,6 +118,7 @@ class AfPacketPort implements Port {
   readonly #native: Native;
   readonly #clock: Clock;
   readonly #device: NetDevice;
+  readonly #kernelDrop: KernelDrop | undefined;
   readonly #ring: PacketRing;
   readonly #large: LargeFrames;
   readonly #scratch: NativeMemory;
@@ -146,6 +153,7 @@ class AfPacketPort implements Port {
     this.#messages = new MessageVector(native, TX_CHUNK, 1, false);
     this.#slabAddress = native.addressOf(slab.u8);
     this.#device = new NetDevice(native, options.device);
+    if (options.kernelDrop === true) this.#kernelDrop = new KernelDrop(options.device, options.name);
     this.pollFd = -1;
     let ring: PacketRing | undefined;
     try {
@@ -164,6 +172,7 @@ class AfPacketPort implements Port {
       this.#setInt(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES, 'enlarge the receive buffer');
       this.#large = new LargeFrames(native, this.pollFd, slab);
       check(this.#attach(), `bind port '${options.name}' to device '${options.device}'`);
+      this.#kernelDrop?.install();
     } catch (error) {
       ring?.unmap();
       this.#device.close();
@@ -296,6 +305,7 @@ class AfPacketPort implements Port {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#kernelDrop?.remove();
     this.#ring.unmap();
     this.#native.close(this.pollFd);
     this.#device.close();
@@ -351,7 +361,7 @@ class AfPacketPort implements Port {
       return;
     }
     this.#ifIndex = 0;
-    this.#attach();
+    if (this.#attach() >= 0) this.#kernelDrop?.install();
   }
 
   #setInt(level: number, name: number, value: number, what: string): void {
