@@ -29,6 +29,8 @@ export interface WorkerData {
 /** Looks at the ports between two looks at the clock, the timers and the control words. */
 const SPIN_LOOKS = 64;
 const BOARD_MS = 100;
+/** Longest sleep: the shortest of the nodes' timers is looked at every 100 ms. Each waking costs about 100 µs of CPU time. */
+const SLEEP_MS = 50;
 
 const tell = (message: WorkerMessage): void => parentPort?.postMessage(message);
 
@@ -77,7 +79,7 @@ function run(data: WorkerData, host: DataplaneHost, ports: readonly Port[]): voi
       spin.packets(dataplane.context.nowMs);
     } else {
       const now = systemClock.nowMs();
-      if (spin.idle(now)) poller.wait(nextDueMs(dataplane.nextTickMs, ports) - now);
+      if (spin.idle(now)) poller.wait(nextDueMs(now + SLEEP_MS, ports) - now);
     }
     if (dataplane.context.nowMs >= boardMs) {
       boardMs = dataplane.context.nowMs + BOARD_MS;
