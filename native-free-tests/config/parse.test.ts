@@ -19,6 +19,7 @@ describe('parseConfig', () => {
       siteAddress: 0x0aff0002,
       packetMemoryMiB: 256,
       spinMs: 4,
+      workers: 1,
       maxVms: 16384,
     });
     expect(config?.ports[0]).toMatchObject({

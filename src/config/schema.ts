@@ -16,6 +16,8 @@ import {
 /** Bounds of src/tables (interface-table.ts, network-table.ts), which stands on the same floor; a test holds them equal. */
 export const MAX_INTERFACES = 256;
 export const MAX_NETWORKS = 64;
+/** Data-plane workers; far below the readers that the tables allow. */
+export const MAX_WORKERS = 16;
 
 const ratio = (description: string) => z.number().min(0).max(1).default(0).describe(description);
 const seconds = (description: string, max = 86_400) => z.int().min(0).max(max).describe(description);
@@ -37,7 +39,9 @@ const gateway = z
       .min(16)
       .max(2047) // frame offsets are signed 32-bit numbers
       .default(256)
-      .describe('Address range for packets, in MiB; pages are taken from the system when touched'),
+      .describe(
+        'Address range for packets of each worker, in MiB; pages are taken from the system when touched',
+      ),
     spinMs: z
       .number()
       .min(0)
@@ -52,6 +56,14 @@ const gateway = z
       .max(1 << 20)
       .default(16384)
       .describe('Most VMs; rounded up to a power of two'),
+    workers: z
+      .int()
+      .min(1)
+      .max(MAX_WORKERS)
+      .default(1)
+      .describe(
+        'Threads of the data plane, which share af-packet and TAP devices by flow; more than one needs as many idle cores',
+      ),
     siteAddress: ipv4Field
       .optional()
       .describe("Source address of the gateway's ICMP errors. Default: the address of the ingress interface"),

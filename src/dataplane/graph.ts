@@ -19,7 +19,7 @@ import type { Clock } from '../base/clock.ts';
 import { assert } from '../base/errors.ts';
 import type { IfIndex } from '../base/ids.ts';
 import type { Slab } from '../base/slab.ts';
-import type { Port } from '../ports/port.ts';
+import type { Inlet, Port } from '../ports/port.ts';
 import { type Counters, IF_COUNTER, IF_COUNTER_STRIDE, TOTAL } from '../stats/counters.ts';
 import { REASON, REASONS } from '../stats/reasons.ts';
 import type { AdjacencyTable } from '../tables/adjacency-table.ts';
@@ -218,6 +218,7 @@ export class Dataplane {
   readonly context: Context;
   readonly #nodes: readonly GraphNode[];
   readonly #ports: readonly Port[];
+  readonly #handovers: readonly Inlet[];
   readonly #batch: Batch;
   readonly #clock: Clock;
   readonly #counters: Counters;
@@ -229,11 +230,13 @@ export class Dataplane {
     tables: Tables;
     counters: Counters;
     ports: readonly Port[];
+    /** What other workers hand over. */
+    handovers?: readonly Inlet[];
     nodes: readonly GraphNode[];
     trace: Trace;
     events: EventSink;
   }) {
-    const { slab, clock, tables, counters, ports, nodes, trace, events } = options;
+    const { slab, clock, tables, counters, ports, handovers = [], nodes, trace, events } = options;
     assert(
       nodes.length === NODES.length && nodes.every((n, i) => n.name === NODES[i]),
       'nodes stand in the order of NODES',
@@ -244,6 +247,7 @@ export class Dataplane {
     this.#batch = new Batch(slab);
     this.#clock = clock;
     this.#ports = ports;
+    this.#handovers = handovers;
     this.#nodes = nodes;
     this.#counters = counters;
     this.context = new Context(tables, counters, ports, trace, events, this.#batch);
@@ -261,6 +265,7 @@ export class Dataplane {
   poll(): number {
     let moved = 0;
     for (let p = 0; p < this.#ports.length; p++) moved += this.drain(p);
+    for (let h = 0; h < this.#handovers.length; h++) moved += this.#drainHandover(this.#handovers[h]);
     if (moved > 0) this.#counters.totals[TOTAL.rounds]++;
     return moved;
   }
@@ -277,6 +282,20 @@ export class Dataplane {
     ctx.receive(n);
     this.#carry();
     p.rxRelease();
+    return n;
+  }
+
+  /** As `drain`, of packets that another worker has received and counted. */
+  #drainHandover(handover: Inlet): number {
+    this.#batch.reset();
+    const n = handover.rx(this.#batch, BATCH_RX);
+    if (n === 0) return 0;
+    const ctx = this.context;
+    ctx.nowMs = this.#clock.nowMs();
+    this.#counters.totals[TOTAL.queued] -= n;
+    ctx.receive(n);
+    this.#carry();
+    handover.rxRelease();
     return n;
   }
 
@@ -314,6 +333,7 @@ export class Dataplane {
     this.context.walk(this.#nodes);
     if (this.context.takeOriginated()) this.context.walk(this.#nodes);
     assert(!this.context.takeOriginated(), 'an originated packet caused another one');
+    this.context.tables.adjacencies.settle();
     this.context.trace.commit();
     fib4.idle();
   }

@@ -10,7 +10,7 @@
 
 import type { Batch } from '../base/batch.ts';
 import { IF_COUNTER, IF_COUNTER_STRIDE } from '../stats/counters.ts';
-import { ADJ_REWRITE } from '../tables/adjacency-table.ts';
+import { ADJ_REWRITE, RESOLVED } from '../tables/adjacency-table.ts';
 import { IF_ROUTED } from '../tables/interface-table.ts';
 import { dot1qIsTpid } from '../wire/dot1q.ts';
 import {
@@ -77,7 +77,8 @@ export function ip4FastPath(batch: Batch, idx: Uint16Array, n: number, ctx: Cont
       idx[others++] = i; // ends in the gateway, or leaves behind what ip4-rewrite sends
       continue;
     }
-    if (adjacencies.resolved[adj] !== 1 || total > interfaces.mtu[out] || ipv4Ttl(view, at) <= 1) break;
+    if (adjacencies.resolved[adj] !== RESOLVED || total > interfaces.mtu[out] || ipv4Ttl(view, at) <= 1)
+      break;
     packets++;
     bytes += len;
     adjacencies.packets[adj]++;

@@ -149,12 +149,11 @@ export function adjacencyFollow(ctx: Context, row: number): void {
     neighbors.adj[row] = -1;
     return;
   }
-  adjacencies.macHi[adj] = neighbors.macHi[row];
-  adjacencies.macLo[adj] = neighbors.macLo[row];
-  Atomics.store(adjacencies.resolved, adj, neighbors.usable(row) ? 1 : 0);
+  if (neighbors.usable(row)) adjacencies.resolve(adj, neighbors.macHi[row], neighbors.macLo[row]);
+  else adjacencies.unresolve(adj);
   // main may have given the row to another next hop in between, and have cleared `resolved` before the store
   if (!sameNextHop(ctx, adj, row)) {
-    Atomics.store(adjacencies.resolved, adj, 0);
+    adjacencies.unresolve(adj);
     neighbors.adj[row] = -1;
   }
 }
@@ -163,7 +162,7 @@ export function adjacencyFollow(ctx: Context, row: number): void {
 export function adjacencyLetGo(ctx: Context, row: number): void {
   const { adjacencies, neighbors } = ctx.tables;
   const adj = neighbors.adj[row];
-  if (adj >= 0 && sameNextHop(ctx, adj, row)) Atomics.store(adjacencies.resolved, adj, 0);
+  if (adj >= 0 && sameNextHop(ctx, adj, row)) adjacencies.unresolve(adj);
   neighbors.adj[row] = -1;
 }
 
@@ -181,7 +180,7 @@ function sameNextHop(ctx: Context, adj: number, row: number): boolean {
 /** Resolves a rewrite adjacency before its first packet. Nothing happens for other kinds, or when it is resolved already. */
 export function resolveAdjacency(ctx: Context, adj: AdjIndex): void {
   const { adjacencies } = ctx.tables;
-  if (adjacencies.kind[adj] !== ADJ_REWRITE || adjacencies.resolved[adj] === 1) return;
+  if (adjacencies.kind[adj] !== ADJ_REWRITE || adjacencies.isResolved(adj)) return;
   const row = neighborWanted(ctx, adjacencies.iface[adj], adjacencies.nextHop[adj], -1);
   if (row >= 0) adjacencyTie(ctx, adj, row);
 }

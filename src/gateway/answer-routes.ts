@@ -100,11 +100,11 @@ function fibEntry(plane: ControlPlane, entry: RibEntry): FibEntry {
       return {
         ...(path ? nextHopRow(plane, path) : { kind: 'blackhole' as const, address: null, interface: null }),
         mac:
-          rewrite && adjacencies.resolved[adj] === 1
+          rewrite && adjacencies.isResolved(adj)
             ? macText(adjacencies.macHi[adj], adjacencies.macLo[adj])
             : null,
-        packets: adjacencies.packets[adj],
-        bytes: adjacencies.bytes[adj],
+        packets: adjacencies.allPackets(adj),
+        bytes: adjacencies.allBytes(adj),
       };
     }),
   };

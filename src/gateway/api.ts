@@ -164,6 +164,8 @@ export interface StatusData {
   readonly routes: number;
   readonly bgp: { readonly neighbors: number; readonly established: number } | null;
   readonly packets: Readonly<Record<TotalName, number>>;
+  /** Packets by data-plane worker; the first one is the owner. */
+  readonly workers: readonly { readonly received: number; readonly sent: number }[];
   /** What the conservation law lacks; 0 between two rounds, so a lasting other value is a bug. */
   readonly imbalance: number;
   readonly warnings: readonly string[];

@@ -3,6 +3,7 @@
 
 import type { DataplaneEvent } from '../dataplane/events.ts';
 import type { FaultPort } from '../ports/fault.ts';
+import type { HandoverShared } from '../ports/handover.ts';
 import type { HostRingPort, HostRingShared } from '../ports/host-ring.ts';
 import type { Port } from '../ports/port.ts';
 
@@ -36,7 +37,11 @@ export type WorkerMessage =
       /** Memory of the tables that the data plane writes. */
       readonly fdb: SharedArrayBuffer;
       readonly neighbors: SharedArrayBuffer;
+      /** A ring for each carrier. */
+      readonly handovers: readonly HandoverShared[];
     }
+  /** A carrier has opened its share of the ports. */
+  | { readonly kind: 'carrier-ready' }
   | { readonly kind: 'event'; readonly event: DataplaneEvent }
   /** The device of a port (PortId) lost its carrier, or has it again. */
   | { readonly kind: 'link'; readonly port: number; readonly up: boolean }
@@ -53,6 +58,8 @@ export interface PortFacts {
   readonly l3Only: boolean;
   /** Rings of a port whose addon main has to run. */
   readonly hostRing: HostRingShared | undefined;
+  /** By this number carriers open their share of the port, undefined where it is the owner's alone. */
+  readonly share: number | undefined;
 }
 
 export function portFacts(port: Port): PortFacts {
@@ -63,6 +70,7 @@ export function portFacts(port: Port): PortFacts {
     mtu: port.mtu,
     offload: port.offload,
     l3Only: port.l3Only,
+    share: port.share,
     hostRing: 'shared' in inner ? (inner as HostRingPort).shared : undefined,
   };
 }

@@ -1,4 +1,5 @@
-// One data plane over shared tables, wherever it runs: in its worker, or in main for replay and the in-process lab.
+// One data plane over shared tables, wherever it runs: in its worker, or in main for replay and the in-process lab. Where
+// there are several workers it is the owner's, which makes the rings by which the carriers hand packets over.
 
 import type { Clock } from '../base/clock.ts';
 import { adjIndex, ifIndex } from '../base/ids.ts';
@@ -10,9 +11,11 @@ import { Dataplane } from '../dataplane/graph.ts';
 import { forgetNeighbor, resolveAdjacency } from '../dataplane/neighbor-resolution.ts';
 import { createNodes } from '../dataplane/nodes.ts';
 import { Trace } from '../dataplane/trace.ts';
+import { HandoverInlet } from '../ports/handover.ts';
 import type { Port } from '../ports/port.ts';
 import { Counters } from '../stats/counters.ts';
 import { AdjacencyTable } from '../tables/adjacency-table.ts';
+import { Epoch } from '../tables/epoch.ts';
 import { Fdb } from '../tables/fdb.ts';
 import { Fib4Reader } from '../tables/fib4.ts';
 import { NeighborTable } from '../tables/neighbor-table.ts';
@@ -34,6 +37,8 @@ export interface DataplaneHost {
   readonly dataplane: Dataplane;
   readonly fdb: Fdb;
   readonly neighbors: NeighborTable;
+  /** One for each carrier. */
+  readonly handovers: readonly HandoverInlet[];
   apply(command: DataplaneCommand): void;
 }
 
@@ -43,6 +48,8 @@ export function createDataplaneHost(options: DataplaneHostOptions): DataplaneHos
   adoptPortMacs(interfaces, ports);
   const fdb = new Fdb();
   const neighbors = new NeighborTable({ slab });
+  const carriers = buffers.counters.length - 1;
+  const handovers = Array.from({ length: carriers }, () => new HandoverInlet(slab));
   const dataplane = new Dataplane({
     slab,
     clock,
@@ -50,13 +57,17 @@ export function createDataplaneHost(options: DataplaneHostOptions): DataplaneHos
       interfaces,
       networks,
       vms: new VmTable(buffers.vmCapacity, buffers.vms),
-      adjacencies: new AdjacencyTable(buffers.adjacencies),
+      adjacencies: new AdjacencyTable({
+        shared: buffers.adjacencies,
+        ...(carriers > 0 ? { epoch: new Epoch(buffers.epoch) } : {}),
+      }),
       fib4: new Fib4Reader(buffers.fib4),
       fdb,
       neighbors,
     },
-    counters: new Counters(undefined, buffers.counters),
+    counters: new Counters(undefined, buffers.counters[0]),
     ports,
+    handovers,
     nodes: createNodes({ siteAddress: config.gateway.siteAddress ?? 0 }),
     trace: new Trace({ shared: buffers.trace, clock }),
     events: new EventSink(options.emit),
@@ -79,5 +90,5 @@ export function createDataplaneHost(options: DataplaneHostOptions): DataplaneHos
       }
     });
   };
-  return { dataplane, fdb, neighbors, apply };
+  return { dataplane, fdb, neighbors, handovers, apply };
 }

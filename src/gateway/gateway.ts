@@ -1,30 +1,18 @@
-// A running gateway: the data plane in a worker of its own, the control plane and BGP in main, the control socket beside.
+// A running gateway: the data plane in workers of its own, the control plane and BGP in main, the control socket beside.
 //
-// Start: tables → worker opens the ports and says ready → routes and VMs of the config → BGP → control socket.
-// Stop, in the opposite order: no new requests, BGP says goodbye, the worker ends its round and closes its ports.
+// Start: tables → workers open the ports and say ready → routes and VMs of the config → BGP → control socket.
+// Stop, in the opposite order: no new requests, BGP says goodbye, the workers end their round and close their ports.
 
-import { MessageChannel, Worker } from 'node:worker_threads';
 import { systemClock } from '../base/clock.ts';
-import { NearhopError } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
-import { closeWakeFd, createWakeFd, createWaker } from '../ports/poll.ts';
-import { Fdb } from '../tables/fdb.ts';
-import { NeighborTable } from '../tables/neighbor-table.ts';
 import type { Handlers } from './api.ts';
 import { createGatewayBgp, redistribute } from './bgp.ts';
-import {
-  CONTROL,
-  CONTROL_WORDS,
-  type DataplaneCommand,
-  type PortFacts,
-  type WorkerMessage,
-} from './commands.ts';
+import type { PortFacts } from './commands.ts';
 import { ControlPlane } from './control-plane.ts';
 import { openControlSocket } from './control-socket.ts';
 import { createHandlers } from './handlers.ts';
-import { startHostPumps } from './host-ports.ts';
 import { adoptPortMacs } from './layout.ts';
-import type { WorkerData } from './worker.ts';
+import { startWorkers } from './workers.ts';
 
 export interface GatewayOptions {
   /** Path of the control socket; absent = none. */
@@ -46,18 +34,12 @@ export interface Gateway {
   stop(): Promise<void>;
 }
 
-/** The worker stands beside the bundle that this module is in: dist/, built by `npm run build`. */
-const workerEntry = (): URL => new URL('./dataplane-worker.mjs', import.meta.url);
-
-const START_TIMEOUT_MS = 10_000;
-const STOP_TIMEOUT_MS = 3000;
-
 /** Starts a gateway. Throws what a port says when it cannot be opened, and `control-socket…` or `bgp-listen-failed`. */
 export async function startGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const clock = systemClock;
   const plane = new ControlPlane(config, clock);
-  const worker = await startWorker(config, plane, options);
-  const closers: (() => Promise<void> | void)[] = [() => worker.stop()];
+  const dataplane = await startWorkers(config, plane, options);
+  const closers: (() => Promise<void> | void)[] = [() => dataplane.stop()];
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopped ??= (async () => {
@@ -67,7 +49,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
   };
 
   try {
-    adoptPortMacs(plane.interfaces, worker.ports);
+    adoptPortMacs(plane.interfaces, dataplane.ports);
     const bgp = createGatewayBgp(config, plane.rib, plane.events, options.log);
     if (bgp && config.bgp) {
       redistribute(plane.rib, config.bgp.redistribute, {
@@ -75,13 +57,13 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
         withdraw: (prefix, len) => bgp.withdraw(prefix, len),
       });
     }
-    plane.start(worker.send);
+    plane.start(dataplane.send);
     if (bgp) {
       await bgp.start();
       closers.push(() => bgp.stop());
     }
     const handlers = createHandlers(plane, {
-      ports: worker.ports,
+      ports: dataplane.ports,
       bgp,
       socket: options.socketPath ?? null,
       configFile: options.configFile ?? null,
@@ -96,103 +78,9 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
       closers.push(() => server.close());
     }
     plane.events.add({ kind: 'started', source: 'gateway', text: `gateway ${config.gateway.name} is up` });
-    return { handlers, ports: worker.ports, stop };
+    return { handlers, ports: dataplane.ports, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
-
-interface RunningWorker {
-  readonly ports: readonly PortFacts[];
-  send(command: DataplaneCommand): void;
-  stop(): Promise<void>;
-}
-
-async function startWorker(
-  config: Config,
-  plane: ControlPlane,
-  options: GatewayOptions,
-): Promise<RunningWorker> {
-  const control = new SharedArrayBuffer(CONTROL_WORDS * 4);
-  const words = new Int32Array(control);
-  const wakeFd = createWakeFd();
-  const wake = createWaker(wakeFd);
-  const { port1: commands, port2: workerCommands } = new MessageChannel();
-  let pumps: { close(): void } | undefined;
-  const data: WorkerData = {
-    config,
-    buffers: plane.shared.buffers,
-    control,
-    commands: workerCommands,
-    wakeFd,
-  };
-  const worker = new Worker(workerEntry(), { workerData: data, transferList: [workerCommands] });
-  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-  let ready = false;
-  let stopping = false;
-
-  const stop = async (): Promise<void> => {
-    stopping = true;
-    Atomics.store(words, CONTROL.stop, 1);
-    wake();
-    const timer = setTimeout(() => void worker.terminate(), STOP_TIMEOUT_MS);
-    await exited;
-    clearTimeout(timer);
-    pumps?.close();
-    commands.close();
-    closeWakeFd(wakeFd);
-  };
-
-  const ports = await new Promise<readonly PortFacts[]>((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(
-        new NearhopError(
-          'dataplane-start-timeout',
-          `the data plane did not start within ${START_TIMEOUT_MS} ms`,
-        ),
-      );
-    }, START_TIMEOUT_MS + longestWaitMs(config));
-    worker.on('message', (message: WorkerMessage) => {
-      if (message.kind === 'event') plane.onEvent(message.event);
-      else if (message.kind === 'link') plane.onLink(message.port, message.up);
-      else if (message.kind === 'port-failed') {
-        const text = `port ${message.port} has stopped: ${message.message}`;
-        plane.events.add({ kind: 'port-failed', source: 'gateway', text });
-        options.log?.warn({ port: message.port }, text);
-      } else if (message.kind === 'failed') {
-        clearTimeout(timer);
-        reject(new NearhopError(message.code, message.message, message.hint ? { hint: message.hint } : {}));
-      } else {
-        clearTimeout(timer);
-        ready = true;
-        plane.fdb = new Fdb(undefined, undefined, message.fdb);
-        plane.neighbors = new NeighborTable({ shared: message.neighbors });
-        resolve(message.ports);
-      }
-    });
-    worker.once('error', (error) => {
-      clearTimeout(timer);
-      if (ready && !stopping) options.onFatal?.(error as Error);
-      reject(error);
-    });
-  }).catch(async (error: unknown) => {
-    await stop();
-    throw error;
-  });
-  try {
-    pumps = await startHostPumps(config, ports);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  const send = (command: DataplaneCommand): void => {
-    commands.postMessage(command);
-    if (Atomics.exchange(words, CONTROL.commands, 1) === 0) wake();
-  };
-  return { ports, send, stop };
-}
-
-/** The longest time that a port may wait for its device, ms. */
-const longestWaitMs = (config: Config): number =>
-  config.ports.reduce((max, p) => Math.max(max, 'waitSeconds' in p ? p.waitSeconds * 1000 : 0), 0);

@@ -5,7 +5,7 @@ import { parseMac } from '../addr/mac.ts';
 import { NearhopError } from '../base/errors.ts';
 import { VERSION } from '../base/version.ts';
 import type { BgpSpeaker } from '../routing/bgp/speaker.ts';
-import { TOTAL_NAMES, type TotalName } from '../stats/counters.ts';
+import { TOTAL, TOTAL_NAMES, type TotalName } from '../stats/counters.ts';
 import { bgpData } from './answer-bgp.ts';
 import { countersData, fdbRows, neighborRows, portRows } from './answer-dataplane.ts';
 import { fibData, routeRows } from './answer-routes.ts';
@@ -123,6 +123,10 @@ function statusData(plane: ControlPlane, context: HandlerContext, startedMs: num
       ? { neighbors: peers.length, established: peers.filter((p) => p.state === 'Established').length }
       : null,
     packets: Object.fromEntries(TOTAL_NAMES.map((n, i) => [n, totals[i]])) as Record<TotalName, number>,
+    workers: shared.workerCounters.map((c) => ({
+      received: c.totals[TOTAL.received],
+      sent: c.totals[TOTAL.sent],
+    })),
     imbalance: shared.counters.imbalance(),
     warnings: context.warnings,
   };

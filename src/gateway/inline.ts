@@ -37,7 +37,8 @@ export interface InlineGateway {
 const SETTLE_LIMIT = 10_000_000;
 
 export function createInlineGateway(options: InlineGatewayOptions): InlineGateway {
-  const { config, clock } = options;
+  const { clock } = options;
+  const config = { ...options.config, gateway: { ...options.config.gateway, workers: 1 } };
   const plane = new ControlPlane(config, clock);
   const slab = new Slab(config.gateway.packetMemoryMiB << 20);
   const ports = options.openPorts(slab);

@@ -11,15 +11,23 @@ import type { Config, PortConfig } from '../config/config.ts';
 import type { XdpUmem } from '../ports/af-xdp-umem.ts';
 import type { Port } from '../ports/port.ts';
 import type { XdpHost } from '../ports/xdp-program.ts';
+import type { PortFacts } from './commands.ts';
 import { madeMac } from './made-mac.ts';
 
-/** Opens all ports in the order of the config; when one fails, those that are open are closed again. */
+/** In the place of a share's number: the first worker's, which makes it. */
+const NEW_SHARE = -1;
+
+/**
+ * Opens all ports in the order of the config; when one fails, those that are open are closed again. Where the config has several
+ * workers, the others then open their share of those ports that can be split.
+ */
 export async function openPorts(config: Config, slab: Slab, clock: Clock): Promise<Port[]> {
   const ports: Port[] = [];
   const shared = { slab, clock, umem: await createUmem(config, slab), config };
   try {
     for (const [i, portConfig] of config.ports.entries()) {
-      const port = await openPort(portConfig, portId(i), shared);
+      const share = config.gateway.workers > 1 && canBeSplit(portConfig) ? NEW_SHARE : undefined;
+      const port = await openPort(portConfig, portId(i), shared, share);
       ports.push(port);
       if (portConfig.fault === undefined) continue;
       const { createFaultPort } = await import('../ports/fault.ts');
@@ -31,6 +39,31 @@ export async function openPorts(config: Config, slab: Slab, clock: Clock): Promi
   }
   return ports;
 }
+
+/** Opens another worker's share of the ports that the owner has opened as shared; undefined stands for the others. */
+export async function openShares(
+  config: Config,
+  owner: readonly PortFacts[],
+  slab: Slab,
+  clock: Clock,
+): Promise<(Port | undefined)[]> {
+  const ports: (Port | undefined)[] = [];
+  const shared = { slab, clock, umem: undefined, config };
+  try {
+    for (const [i, portConfig] of config.ports.entries()) {
+      const { share } = owner[i];
+      ports.push(share === undefined ? undefined : await openPort(portConfig, portId(i), shared, share));
+    }
+  } catch (error) {
+    for (const port of ports) port?.close();
+    throw error;
+  }
+  return ports;
+}
+
+/** Whether each worker can have a ring or queue of its own. Faults are made by one generator, and in one order. */
+const canBeSplit = (config: PortConfig): boolean =>
+  (config.kind === 'af-packet' || config.kind === 'tap') && config.fault === undefined;
 
 /** What the ports of one data plane have in common. */
 interface Shared {
@@ -64,7 +97,12 @@ function xdpHost(config: Config, port: string): XdpHost | undefined {
   return { vlans, addresses: [...new Set(addresses)] };
 }
 
-async function openPort(config: PortConfig, id: PortId, shared: Shared): Promise<Port> {
+async function openPort(
+  config: PortConfig,
+  id: PortId,
+  shared: Shared,
+  share: number | undefined,
+): Promise<Port> {
   const { name } = config;
   const { slab, clock, umem } = shared;
   const common = {
@@ -78,9 +116,10 @@ async function openPort(config: PortConfig, id: PortId, shared: Shared): Promise
   switch (config.kind) {
     case 'af-packet': {
       const { createAfPacketPort } = await import('../ports/af-packet.ts');
-      const { device, waitSeconds, rxSlots, kernelDrop } = config;
-      const waitMs = waitSeconds * 1000;
-      return createAfPacketPort({ ...common, device, rxSlots, kernelDrop, waitMs }, slab);
+      const { device, waitSeconds, rxSlots } = config;
+      const kernelDrop = config.kernelDrop && !(share !== undefined && share >= 0); // the first worker's is for all
+      const options = { ...common, device, rxSlots, kernelDrop, waitMs: waitSeconds * 1000 };
+      return createAfPacketPort(share === undefined ? options : { ...options, fanout: share }, slab);
     }
     case 'af-xdp': {
       const { createAfXdpPort } = await import('../ports/af-xdp.ts');
@@ -103,7 +142,8 @@ async function openPort(config: PortConfig, id: PortId, shared: Shared): Promise
     }
     case 'tap': {
       const { createTapPort } = await import('../ports/tap.ts');
-      return createTapPort({ ...common, device: config.device, mac }, slab);
+      const queues = share !== undefined;
+      return createTapPort({ ...common, device: config.device, mac, queues }, slab);
     }
     case 'vxlan': {
       const { createVxlanPort } = await import('../ports/vxlan.ts');

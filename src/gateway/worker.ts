@@ -1,5 +1,6 @@
 // The data-plane worker: opens the ports, then runs rounds until it is told to stop. It never returns to its event loop, so
 // nothing but the ports and the control words reaches it: commands are read off a message port when their word says so.
+// Where there are several workers this one is the owner; the others are in carrier-worker.ts.
 //
 // Between packets it spins for a while (spin.ts) and then sleeps in one poll() over all ports.
 
@@ -7,24 +8,17 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { systemClock } from '../base/clock.ts';
 import { assert, NearhopError } from '../base/errors.ts';
 import { Slab } from '../base/slab.ts';
-import type { Config } from '../config/config.ts';
 import type { Dataplane } from '../dataplane/graph.ts';
+import type { HandoverInlet } from '../ports/handover.ts';
 import { createPoller } from '../ports/poll.ts';
 import type { Port } from '../ports/port.ts';
+import { runCarrier } from './carrier-worker.ts';
 import { CONTROL, type DataplaneCommand, portFacts, type WorkerMessage } from './commands.ts';
 import { createDataplaneHost, type DataplaneHost } from './dataplane-host.ts';
 import { openPorts } from './open-ports.ts';
 import { PortBoard } from './port-board.ts';
-import type { SharedBuffers } from './shared.ts';
 import { Spin } from './spin.ts';
-
-export interface WorkerData {
-  readonly config: Config;
-  readonly buffers: SharedBuffers;
-  readonly control: SharedArrayBuffer;
-  readonly commands: MessagePort;
-  readonly wakeFd: number;
-}
+import type { OwnerData, WorkerData } from './worker-data.ts';
 
 /** Looks at the ports between two looks at the clock, the timers and the control words. */
 const SPIN_LOOKS = 64;
@@ -34,7 +28,7 @@ const SLEEP_MS = 50;
 
 const tell = (message: WorkerMessage): void => parentPort?.postMessage(message);
 
-async function main(data: WorkerData): Promise<void> {
+async function runOwner(data: OwnerData): Promise<void> {
   const { config, buffers } = data;
   const slab = new Slab(config.gateway.packetMemoryMiB << 20);
   const ports = await openPorts(config, slab, systemClock);
@@ -51,6 +45,7 @@ async function main(data: WorkerData): Promise<void> {
     ports: ports.map(portFacts),
     fdb: host.fdb.buffer,
     neighbors: host.neighbors.buffer,
+    handovers: host.handovers.map((h) => h.shared),
   });
   try {
     run(data, host, ports);
@@ -60,11 +55,11 @@ async function main(data: WorkerData): Promise<void> {
 }
 
 /** Runs rounds until the stop word is set. */
-function run(data: WorkerData, host: DataplaneHost, ports: readonly Port[]): void {
+function run(data: OwnerData, host: DataplaneHost, ports: readonly Port[]): void {
   const { config } = data;
   const { dataplane } = host;
   const control = new Int32Array(data.control);
-  const board = new PortBoard(ports.length, data.buffers.board);
+  const board = new PortBoard(ports.length, 1, data.buffers.board);
   const poller = createPoller(
     ports.map((p) => p.pollFd),
     data.wakeFd,
@@ -79,7 +74,9 @@ function run(data: WorkerData, host: DataplaneHost, ports: readonly Port[]): voi
       spin.packets(dataplane.context.nowMs);
     } else {
       const now = systemClock.nowMs();
-      if (spin.idle(now)) poller.wait(nextDueMs(now + SLEEP_MS, ports) - now);
+      if (spin.idle(now) && nothingHandedOver(host.handovers)) {
+        poller.wait(nextDueMs(now + SLEEP_MS, ports) - now);
+      }
     }
     if (dataplane.context.nowMs >= boardMs) {
       boardMs = dataplane.context.nowMs + BOARD_MS;
@@ -101,6 +98,13 @@ function look(dataplane: Dataplane): boolean {
     if (dataplane.poll() > 0) return true;
   }
   return false;
+}
+
+/** Has the carriers wake this worker from now on; returns whether it may sleep. */
+function nothingHandedOver(handovers: readonly HandoverInlet[]): boolean {
+  let nothing = true;
+  for (const handover of handovers) nothing = handover.arm() && nothing;
+  return nothing;
 }
 
 /** When something is due though no frame arrives: the timers, or frames that a port holds back. */
@@ -135,7 +139,9 @@ function applyAll(commands: MessagePort, host: DataplaneHost): void {
 }
 
 assert(parentPort !== null, 'the worker is started by a gateway');
-main(workerData as WorkerData).catch((error: unknown) => {
+const data = workerData as WorkerData;
+const running = data.role === 'owner' ? runOwner(data) : runCarrier(data, tell);
+running.catch((error: unknown) => {
   if (!(error instanceof NearhopError)) throw error; // a bug: crash loudly
   tell({ kind: 'failed', code: error.code, message: error.message, hint: error.hint ?? '' });
 });

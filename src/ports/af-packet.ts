@@ -10,6 +10,7 @@
 
 import { type Batch, OFFLOAD_CSUM, OFFLOAD_GSO, OFFLOAD_VNET } from '../base/batch.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
+import { NearhopError } from '../base/errors.ts';
 import type { PortId } from '../base/ids.ts';
 import type { Slab } from '../base/slab.ts';
 import { DOT1Q_LEN, DOT1Q_TPID, dot1qPush } from '../wire/dot1q.ts';
@@ -61,7 +62,12 @@ const PACKET_ADD_MEMBERSHIP = 1;
 const PACKET_MR_PROMISC = 1;
 const PACKET_VNET_HDR = 15;
 const PACKET_QDISC_BYPASS = 20;
+const PACKET_FANOUT = 18;
 const PACKET_IGNORE_OUTGOING = 23;
+/** By the hash of addresses and ports, which is the same in both directions; of fragments, by addresses alone. */
+const PACKET_FANOUT_HASH = 0;
+const PACKET_FANOUT_FLAG_UNIQUEID = 0x2000;
+const PACKET_FANOUT_FLAG_IGNORE_OUTGOING = 0x4000;
 const SOCKADDR_LL_LEN = 20;
 const PACKET_MREQ_LEN = 16;
 
@@ -90,6 +96,8 @@ export interface AfPacketOptions {
   readonly mtu?: number;
   /** Blocks the thread up to so long for a device that is not there yet. Default 0. */
   readonly waitMs?: number;
+  /** Shares the device's frames, by flow, with other ports of this process: -1 makes a group (`share` of the port), a number joins it. */
+  readonly fanout?: number;
   readonly clock?: Clock;
 }
 
@@ -108,11 +116,13 @@ class AfPacketPort implements Port {
   readonly offload = true;
   readonly l3Only = false;
   readonly pollFd: number;
+  readonly share?: number;
   readonly stats = createPortStats();
   macHi = 0;
   macLo = 0;
   mtu = 0;
   linkUp = true;
+  failure?: NearhopError;
 
   readonly #options: AfPacketOptions;
   readonly #native: Native;
@@ -172,6 +182,7 @@ class AfPacketPort implements Port {
       this.#setInt(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES, 'enlarge the receive buffer');
       this.#large = new LargeFrames(native, this.pollFd, slab);
       check(this.#attach(), `bind port '${options.name}' to device '${options.device}'`);
+      if (options.fanout !== undefined) this.share = this.#shareFrames(options.fanout);
       this.#kernelDrop?.install();
     } catch (error) {
       ring?.unmap();
@@ -338,6 +349,25 @@ class AfPacketPort implements Port {
     return 0;
   }
 
+  /** Makes or joins a fanout group, which takes frames to one of its sockets each; returns its number. */
+  #shareFrames(group: number): number {
+    const unique = group < 0 ? PACKET_FANOUT_FLAG_UNIQUEID : 0; // the kernel starts with 0
+    const mode = PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_IGNORE_OUTGOING | unique;
+    this.#setInt(
+      SOL_PACKET,
+      PACKET_FANOUT,
+      ((mode << 16) | Math.max(0, group)) >>> 0,
+      'share the frames of its device',
+    );
+    const { address, u32, u16 } = this.#scratch;
+    u32[1] = 4;
+    check(
+      this.#native.getsockopt(this.pollFd, SOL_PACKET, PACKET_FANOUT, address, address + 4),
+      `ask for the fanout group of port '${this.#options.name}'`,
+    );
+    return u16[0];
+  }
+
   #refresh(): void {
     const mac = this.#options.mac ?? this.#device.mac();
     this.macHi = mac?.hi ?? 0;
@@ -361,7 +391,16 @@ class AfPacketPort implements Port {
       return;
     }
     this.#ifIndex = 0;
-    if (this.#attach() >= 0) this.#kernelDrop?.install();
+    if (this.share === undefined) {
+      if (this.#attach() >= 0) this.#kernelDrop?.install();
+    } else {
+      // the kernel binds no socket of a group again
+      this.failure ??= new NearhopError(
+        'device-lost',
+        `device '${this.#options.device}' went away while several workers shared it`,
+        { hint: 'restart the gateway when it is there again' },
+      );
+    }
   }
 
   #setInt(level: number, name: number, value: number, what: string): void {

@@ -68,6 +68,16 @@ export class FrameRing {
     return record + FRAME_AT;
   }
 
+  /** Producer: where the last `put` ends; compared by `released`. */
+  get position(): number {
+    return this.#head;
+  }
+
+  /** Producer: up to here the consumer has given all places back. */
+  get released(): number {
+    return Atomics.load(this.#control, TAIL);
+  }
+
   /** Producer: gives the last `put` a number to travel with it. */
   tag(tag: number): void {
     this.#words[this.#tagWord] = tag;

@@ -40,7 +40,18 @@ export const createPortStats = (): PortStats => ({
   faultLost: 0,
 });
 
-export interface Port {
+/** Where frames come from: a port, or another worker that hands them over. */
+export interface Inlet {
+  /**
+   * Adds up to `max` received frames to the batch (never more than `batch.room`) and returns how many.
+   * They stay where they are until `rxRelease`. Returns 0 when there is nothing.
+   */
+  rx(batch: Batch, max: number): number;
+  /** Gives back the places of all frames that `rx` has handed out. */
+  rxRelease(): void;
+}
+
+export interface Port extends Inlet {
   readonly id: PortId;
   /** Name in the config, unique. */
   readonly name: string;
@@ -59,13 +70,6 @@ export interface Port {
   readonly stats: PortStats;
 
   /**
-   * Adds up to `max` received frames to the batch (never more than `batch.room`) and returns how many.
-   * They stay where they are until `rxRelease`. Returns 0 when there is nothing.
-   */
-  rx(batch: Batch, max: number): number;
-  /** Gives back the places of all frames that `rx` has handed out. */
-  rxRelease(): void;
-  /**
    * Sends packets `idx[0..n-1]` in order and returns how many the system took: those are the first ones of `idx` then, since
    * a frame that is refused for its own sake (its size, its virtio header) is moved behind those that were sent. The rest is
    * counted in `stats.txDropped` and by the caller as `tx-failed`. Must not change the frames' bytes, except the HEADROOM.
@@ -79,6 +83,8 @@ export interface Port {
   readonly linkUp?: boolean;
   /** When `rx` wants to be called though no frame arrives, ms of the clock: frames that are held back become due. */
   readonly nextDueMs?: number;
+  /** By this number other workers open a ring or queue of their own; absent = the port is this worker's alone. */
+  readonly share?: number;
   /** Releases everything; idempotent. */
   close(): void;
 }

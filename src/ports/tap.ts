@@ -1,6 +1,8 @@
 // A TAP device that the gateway makes (Linux Documentation/networking/tuntap.rst): what the host, a VM or a container sends
 // into the device arrives here, and what the port sends comes out of the device.
 //
+// Several workers can each have a queue of the device; the kernel gives each frame to one of them, by flow.
+//
 // In: one read() a frame, to where the last frame ended, in a region of the slab; the virtio header comes in front of the
 // frame, VLAN tags in place. Out: one write() a frame from where it lies. The system has no call for a batch of them.
 
@@ -22,6 +24,7 @@ import { IFNAMSIZ, IFREQ_LEN, NetDevice, writeIfName } from './net-device.ts';
 import { createPortStats, type Port } from './port.ts';
 import { SentPrefix } from './sent-prefix.ts';
 import { check } from './system-error.ts';
+import { steerByFlow } from './tap-steering.ts';
 
 const O_RDWR = 2;
 const O_NONBLOCK = 0o4000;
@@ -32,6 +35,7 @@ const TUNSETPERSIST = 0x400454cb;
 const TUNSETOFFLOAD = 0x400454d0;
 const TUNSETVNETHDRSZ = 0x400454d8;
 const IFF_TAP = 0x0002;
+const IFF_MULTI_QUEUE = 0x0100;
 const IFF_NO_PI = 0x1000;
 const IFF_VNET_HDR = 0x4000;
 /** TUN_F_CSUM, TSO4, TSO6, TSO_ECN; and USO4 with USO6, which Linux has since 6.2 and takes only together. */
@@ -55,6 +59,8 @@ export interface TapOptions {
   readonly mtu?: number;
   /** Whether the device stays when the port closes. Default false. */
   readonly persistent?: boolean;
+  /** Whether other ports, of other workers, open the same device: each gets a queue of its own. Default false. */
+  readonly queues?: boolean;
   readonly clock?: Clock;
 }
 
@@ -72,6 +78,7 @@ class TapPort implements Port {
   readonly offload = true;
   readonly l3Only = false;
   readonly pollFd: number;
+  readonly share?: number;
   readonly stats = createPortStats();
   mtu: number;
 
@@ -95,6 +102,7 @@ class TapPort implements Port {
     this.#clock = options.clock ?? systemClock;
     this.id = options.id;
     this.name = options.name;
+    if (options.queues) this.share = 0; // there is no number: a device is opened by its name
     this.macHi = options.mac?.hi ?? 0;
     this.macLo = options.mac?.lo ?? 0;
     this.#slabAddress = native.addressOf(slab.u8);
@@ -184,12 +192,12 @@ class TapPort implements Port {
   /** Makes the device, or takes a free TAP of that name; returns a descriptor of it. */
   #open(): number {
     const native = this.#native;
-    const { device, persistent } = this.#options;
+    const { device, persistent, queues } = this.#options;
     const fd = check(native.open('/dev/net/tun', O_RDWR | O_NONBLOCK | O_CLOEXEC), 'open /dev/net/tun');
     try {
       const ifreq = native.alloc(IFREQ_LEN);
       writeIfName(ifreq.u8, device);
-      ifreq.u16[IFNAMSIZ / 2] = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+      ifreq.u16[IFNAMSIZ / 2] = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (queues ? IFF_MULTI_QUEUE : 0);
       check(
         native.ioctl(fd, TUNSETIFF, ifreq.address),
         `make the TAP device '${device}'`,
@@ -200,6 +208,7 @@ class TapPort implements Port {
       if (native.ioctl(fd, TUNSETOFFLOAD, OFFLOADS_USO) < 0) {
         check(native.ioctl(fd, TUNSETOFFLOAD, OFFLOADS), `turn on the offloads of '${device}'`);
       }
+      if (queues) steerByFlow(native, fd, device);
       check(native.ioctl(fd, TUNSETPERSIST, persistent === true ? 1 : 0), `set the life of '${device}'`);
       return fd;
     } catch (error) {

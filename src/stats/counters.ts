@@ -1,4 +1,5 @@
-// Counters of one data plane: doubles in shared memory, written by its worker alone and read by anyone at any time.
+// Counters of one data-plane worker: doubles in shared memory, written by that worker alone and read by anyone at any time.
+// What several workers counted is added up by whoever asks (`sumCounters`).
 //
 // Three groups: one count for each reason, a few totals, and a row for each interface. The conservation law ties them:
 //   received + originated + replicated = sent + dropped + consumed + queued
@@ -13,7 +14,7 @@ export const TOTALS = {
   sent: 'packets that ports took',
   dropped: 'packets that ended here and reached nobody',
   consumed: 'packets that ended here because they were for the gateway',
-  queued: 'packets that wait for a neighbor now (a gauge)',
+  queued: 'packets that wait for a neighbor, or between two workers, now (a gauge)',
   rounds: 'rounds of the data plane that moved a packet',
 } as const;
 export type TotalName = keyof typeof TOTALS;
@@ -59,7 +60,7 @@ export class Counters {
     this.ifaces = new Float64Array(this.buffer, (reasonRoom + totalRoom) * 8);
   }
 
-  /** What the conservation law lacks: 0 between two rounds, always. */
+  /** What the conservation law lacks: 0 between two rounds, always. Holds for each worker, and for the sum of all. */
   imbalance(): number {
     const t = this.totals;
     return (
@@ -69,4 +70,22 @@ export class Counters {
       (t[TOTAL.sent] + t[TOTAL.dropped] + t[TOTAL.consumed] + t[TOTAL.queued])
     );
   }
+}
+
+/** The counts of all workers together: a copy as of now, or the only worker's own. */
+export function sumCounters(workers: readonly Counters[]): Counters {
+  if (workers.length === 1) return workers[0];
+  const sum = new Counters();
+  for (const { reasons, totals, ifaces } of workers) {
+    reasons.forEach((n, i) => {
+      sum.reasons[i] += n;
+    });
+    totals.forEach((n, i) => {
+      sum.totals[i] += n;
+    });
+    ifaces.forEach((n, i) => {
+      sum.ifaces[i] += n;
+    });
+  }
+  return sum;
 }

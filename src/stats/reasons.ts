@@ -30,6 +30,7 @@ const ROWS = {
   'multicast-routed': drop('I', 'multicast or broadcast that a routed interface does not handle'),
   'interface-down': drop('I', 'interface is administratively down or its port is gone'),
   'no-buffer': drop('I', 'packet memory of the round was used up'),
+  'handover-full': drop('I', 'a worker had no room to hand the packet to the one that decides on it'),
   // bridging
   'link-local-group': drop('IEEE 802.1Q §8.6.3', 'BPDU, LLDP or another frame that no bridge forwards'),
   'fhrp-hello': drop('I', 'HSRP or VRRP hello, which never crosses the extension'),

@@ -1,4 +1,4 @@
-// Epochs: how the one writer of a shared table knows that no reader still looks at what it has taken out.
+// Epochs: how the writer of a shared table knows that no reader still looks at what it has taken out.
 //
 // A piece of a table (a group of FIB entries, a next-hop index, an adjacency) ends its life in four steps: it is
 // unpublished by an atomic store; `retire` puts it on the list of the next epoch; each reader that starts a round after
@@ -18,16 +18,20 @@ const CLAIMED = 1;
 /** A reader in state 0 is outside a round and holds nothing. */
 const IDLE = 0;
 
-/** The writer's side; main only. */
+/**
+ * A writer's side. Main has one for its tables, and the data plane that owns the neighbors another over the same memory: they
+ * share the epoch and the readers, each has what it retired itself.
+ */
 export class Epoch {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
   readonly #pending: { epoch: number; free: () => void }[] = [];
 
-  constructor() {
-    this.buffer = new SharedArrayBuffer((MAX_READERS + 1) * STRIDE * 4);
+  /** @param shared memory of the `Epoch` of another thread. */
+  constructor(shared?: SharedArrayBuffer) {
+    this.buffer = shared ?? new SharedArrayBuffer((MAX_READERS + 1) * STRIDE * 4);
     this.#words = new Int32Array(this.buffer);
-    this.#words[GLOBAL] = 1;
+    if (shared === undefined) this.#words[GLOBAL] = 1;
   }
 
   /** What is retired and not yet reclaimed. */
@@ -37,14 +41,14 @@ export class Epoch {
 
   /** Calls `free` from `reclaim`, once no reader can still hold what the caller has just unpublished. */
   retire(free: () => void): void {
-    this.#pending.push({ epoch: after(this.#words[GLOBAL]), free });
+    this.#pending.push({ epoch: after(Atomics.load(this.#words, GLOBAL)), free });
   }
 
   /** Frees what no reader can hold any more; returns how many pieces that were. */
   reclaim(): number {
     const last = this.#pending.at(-1);
     if (last === undefined) return 0;
-    if (last.epoch !== this.#words[GLOBAL]) this.advance();
+    if (last.epoch !== Atomics.load(this.#words, GLOBAL)) this.advance();
     const reached = this.#reached();
     let n = 0;
     while (n < this.#pending.length && ((reached - this.#pending[n].epoch) | 0) >= 0) n++;
@@ -63,9 +67,11 @@ export class Epoch {
 
   /** Starts a new epoch and returns it: `passed(epoch)` then tells whether all readers have come to it. */
   advance(): number {
-    const next = after(this.#words[GLOBAL]);
-    Atomics.store(this.#words, GLOBAL, next);
-    return next;
+    for (;;) {
+      const now = Atomics.load(this.#words, GLOBAL);
+      const next = after(now);
+      if (Atomics.compareExchange(this.#words, GLOBAL, now, next) === now) return next;
+    }
   }
 
   /** Whether every reader is idle or has begun a round in `epoch` or later. */
@@ -75,7 +81,7 @@ export class Epoch {
 
   /** The latest epoch that every reader has come to. */
   #reached(): number {
-    const now = this.#words[GLOBAL];
+    const now = Atomics.load(this.#words, GLOBAL);
     let lag = 0;
     for (let r = 1; r <= MAX_READERS; r++) {
       const seen = Atomics.load(this.#words, r * STRIDE + SEEN);

@@ -50,6 +50,9 @@ export function formatStatus(s: StatusData, style: Style): string {
     ['VMs', vms.map(([state, n]) => `${n} ${state}`).join(', ') || 'none'],
     ['routes', String(s.routes)],
     ['BGP', s.bgp === null ? 'off' : `${s.bgp.established} of ${s.bgp.neighbors} neighbors established`],
+    ...(s.workers.length > 1
+      ? [['workers', s.workers.map((w) => `${w.received} received`).join(', ')] as [string, string]]
+      : []),
     [
       'packets',
       `${s.packets.received} received, ${s.packets.sent} sent, ${s.packets.dropped} dropped, ${s.packets.consumed} consumed` +

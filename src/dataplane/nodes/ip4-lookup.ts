@@ -49,7 +49,7 @@ export function createIp4Lookup(): GraphNode {
           batch.reason[i] = REASON['ip4-ttl-expired'];
           batch.aux[i] = TIME_EXCEEDED;
           ctx.push(error, i);
-        } else if (kind === ADJ_REWRITE && adjacencies.resolved[adj] === 1) ctx.push(rewrite, i);
+        } else if (kind === ADJ_REWRITE && adjacencies.isResolved(adj)) ctx.push(rewrite, i);
         else ctx.push(neighbor, i);
       }
     },

@@ -44,8 +44,9 @@ export function createIp4Neighbor(): GraphNode {
       neighbors.publishNow(nowMs);
       for (let row = 0; row < neighbors.high; row++) {
         const adj = neighbors.adj[row];
-        if (adj >= 0 && packetsSeen[row] !== adjacencies.packets[adj]) {
-          packetsSeen[row] = adjacencies.packets[adj];
+        const packets = adj < 0 ? packetsSeen[row] : adjacencies.allPackets(adj);
+        if (packets !== packetsSeen[row]) {
+          packetsSeen[row] = packets;
           neighbors.uses[row]++;
         }
         act(ctx, row, neighbors.advance(row, nowMs));

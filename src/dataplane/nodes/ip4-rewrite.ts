@@ -55,9 +55,9 @@ function rewrite(ctx: Context, i: number, adj: number, out: number): void {
   const off = batch.off[i];
   // RFC 1812 §5.3.1: forwarding takes one from the TTL; what starts here is not forwarded
   if (batch.originated[i] === 0) ipv4DecrementTtl(batch.view, off + ETH_HLEN);
-  const glean = adjacencies.kind[adj] === ADJ_GLEAN;
-  const hi = glean ? neighbors.macHi[batch.aux[i]] : adjacencies.macHi[adj];
-  const lo = glean ? neighbors.macLo[batch.aux[i]] : adjacencies.macLo[adj];
+  const byNeighbor = adjacencies.kind[adj] === ADJ_GLEAN || !adjacencies.isResolved(adj);
+  const hi = byNeighbor ? neighbors.macHi[batch.aux[i]] : adjacencies.macHi[adj];
+  const lo = byNeighbor ? neighbors.macLo[batch.aux[i]] : adjacencies.macLo[adj];
   ethernetEmit(batch.view, off, hi, lo, interfaces.macHi[out], interfaces.macLo[out], ETHERTYPE_IPV4);
   batch.outIface[i] = out;
   if (batch.trace[i] >= 0) {
