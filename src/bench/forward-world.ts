@@ -9,7 +9,9 @@ import { assert } from '../base/errors.ts';
 import { ifIndex, portId } from '../base/ids.ts';
 import { createPrng } from '../base/prng.ts';
 import { HEADROOM, type Slab } from '../base/slab.ts';
+import type { Config } from '../config/config.ts';
 import { parseConfig } from '../config/parse.ts';
+import type { Dataplane } from '../dataplane/graph.ts';
 import { setPermanentNeighbor } from '../dataplane/neighbor-resolution.ts';
 import { createInlineGateway, type InlineGateway } from '../gateway/inline.ts';
 import { createPortStats, type Port } from '../ports/port.ts';
@@ -34,7 +36,7 @@ const NEXT_HOP = 0xc612_0102; // 198.18.1.2
 const ROUTES = 0xc613_0001; // 198.19.0.1 and on
 
 /** A port that hands over frames of the slab in a given order, and forgets what it sends. */
-class FramesPort implements Port {
+export class FramesPort implements Port {
   readonly kind = 'memory';
   readonly macHi = MAC_HI;
   readonly mtu = 1500;
@@ -86,6 +88,12 @@ export interface World {
   readonly right: FramesPort;
 }
 
+/** The two ports of a world, at their ids. */
+export const createFramesPorts = (): [FramesPort, FramesPort] => [
+  new FramesPort(0, 'left', LEFT),
+  new FramesPort(1, 'right', RIGHT),
+];
+
 const PORTS = 'ports: [{ name: left, kind: memory }, { name: right, kind: memory }]';
 const dotted = (ip: number): string => [24, 16, 8, 0].map((s) => (ip >>> s) & 255).join('.');
 const CONFIG = {
@@ -109,11 +117,20 @@ networks:
 };
 export type Kind = keyof typeof CONFIG;
 
-export function createWorld(kind: Kind): World {
+export function worldConfig(kind: Kind): Config {
   const { config, errors } = parseConfig(CONFIG[kind]);
   if (config === undefined) throw new Error(errors.map((e) => e.message).join('; '));
-  const left = new FramesPort(0, 'left', LEFT);
-  const right = new FramesPort(1, 'right', RIGHT);
+  return config;
+}
+
+/** The next hop has the MAC of the left interface, so that a rewritten frame can come in once more as it is. */
+export function teachNextHop(dataplane: Dataplane): void {
+  dataplane.originate((ctx) => setPermanentNeighbor(ctx, ifIndex(1), NEXT_HOP, MAC_HI, LEFT));
+}
+
+export function createWorld(kind: Kind): World {
+  const config = worldConfig(kind);
+  const [left, right] = createFramesPorts();
   let slab: Slab | undefined;
   const gateway = createInlineGateway({
     config,
@@ -124,20 +141,17 @@ export function createWorld(kind: Kind): World {
     },
   });
   assert(slab !== undefined, 'the gateway has opened its ports');
-  if (kind === 'l3') {
-    // The next hop has the MAC of the left interface, so that a rewritten frame can come in once more as it is.
-    gateway.dataplane.originate((ctx) => setPermanentNeighbor(ctx, ifIndex(1), NEXT_HOP, MAC_HI, LEFT));
-  }
+  if (kind === 'l3') teachNextHop(gateway.dataplane);
   return { gateway, slab, left, right };
 }
 
 /** Frames of one case, in the order in which they come, and how to make and check them. */
 export class Frames {
   readonly order: Int32Array;
-  readonly #world: World;
+  readonly #world: { readonly slab: Slab };
   readonly #kind: Kind;
 
-  constructor(world: World, kind: Kind, count: number, shuffled: boolean) {
+  constructor(world: { readonly slab: Slab }, kind: Kind, count: number, shuffled: boolean) {
     this.#world = world;
     this.#kind = kind;
     const base = world.slab.reserve(count * STRIDE, 64);

@@ -1,9 +1,12 @@
 // The process of the benchmarks that need no device: `bench-memory NAME OPTIONS` prints one JSON value, the report or the error. It is
 // a bundle of its own (tsdown.config.ts), because code that is split over files is half as fast.
 
+import { isMainThread, workerData } from 'node:worker_threads';
 import { NearhopError } from '../base/errors.ts';
 import { benchFib, type FibOptions } from './fib.ts';
 import { benchForward, type ForwardOptions } from './forward.ts';
+import { runForwardThread, type ThreadData } from './forward-thread.ts';
+import { benchForwardWorkers, type ForwardWorkersOptions } from './forward-workers.ts';
 
 export type MemoryReply =
   | { readonly ok: true; readonly data: unknown }
@@ -12,6 +15,7 @@ export type MemoryReply =
 function measure(name: string, options: unknown): unknown {
   if (name === 'fib') return benchFib(options as FibOptions);
   if (name === 'forward') return benchForward(options as ForwardOptions);
+  if (name === 'forward-workers') return benchForwardWorkers(options as ForwardWorkersOptions);
   throw new Error(`there is no benchmark ${name}`);
 }
 
@@ -24,4 +28,5 @@ async function answer(): Promise<MemoryReply> {
   }
 }
 
-process.stdout.write(JSON.stringify(await answer()));
+if (isMainThread) process.stdout.write(JSON.stringify(await answer()));
+else runForwardThread(workerData as ThreadData);

@@ -3,6 +3,7 @@
 import { dutName } from '../bench/dut-name.ts';
 import type { FibReport } from '../bench/fib.ts';
 import type { ForwardReport } from '../bench/forward.ts';
+import type { ForwardWorkersReport } from '../bench/forward-workers.ts';
 import type { ReplayBenchReport } from '../bench/replay.ts';
 import type { Spread } from '../bench/spread.ts';
 import type { TcpReport } from '../bench/tcp.ts';
@@ -145,6 +146,23 @@ export function formatForward(report: ForwardReport, style: Style): string {
     noReference === null ? '' : style.warn(`no ratio: ${noReference}`),
   ];
   return blocks.filter((b) => b !== '').join('\n\n');
+}
+
+export function formatForwardWorkers(report: ForwardWorkersReport, style: Style): string {
+  const { rounds, workers, turnMs, cases } = report;
+  return [
+    `${rounds} rounds of ${turnMs} ms, median (lowest–highest), millions of packets a second`,
+    formatTable(
+      [left('Frames'), right('1 worker'), right(`${workers} workers`), right(`${workers} ÷ 1`)],
+      cases.map((c): Cell[] => [
+        [c.memory, style.bold],
+        orNone(c.one, 2),
+        orNone(c.all, 2),
+        orNone(c.ratio, 2),
+      ]),
+      style,
+    ),
+  ].join('\n\n');
 }
 
 export function formatReplayBench(report: ReplayBenchReport, style: Style): string {

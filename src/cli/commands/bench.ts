@@ -4,11 +4,19 @@ import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { FibReport } from '../../bench/fib.ts';
 import type { ForwardReport } from '../../bench/forward.ts';
+import type { ForwardWorkersReport } from '../../bench/forward-workers.ts';
 import type { TcpCaseName } from '../../bench/tcp.ts';
 import type { WirePorts } from '../../bench/wire-dut.ts';
 import type { FrameSize, WireMode } from '../../bench/wire-frame.ts';
 import type { Context } from '../context.ts';
-import { formatFib, formatForward, formatReplayBench, formatTcp, formatWire } from '../show-bench.ts';
+import {
+  formatFib,
+  formatForward,
+  formatForwardWorkers,
+  formatReplayBench,
+  formatTcp,
+  formatWire,
+} from '../show-bench.ts';
 import { integer, outputOf, withJson } from './common.ts';
 import { interruptible } from './interrupt.ts';
 
@@ -34,6 +42,11 @@ interface FibCommandOptions {
   readonly table?: string;
   readonly prefixes: number;
   readonly rounds: number;
+}
+
+interface ForwardCommandOptions {
+  readonly rounds: number;
+  readonly workers?: number;
 }
 
 interface ReplayCommandOptions {
@@ -152,9 +165,17 @@ export function registerBench(program: Command, context: Context): void {
 
   withJson(bench.command('forward').description('the forward loop in memory, beside the same loop in C'))
     .option('--rounds <n>', 'rounds', integer(1, 99), 9)
-    .action(async ({ rounds }: { readonly rounds: number }, command: Command) => {
+    .option('--workers <n>', 'instead: one data-plane worker beside n', integer(2, 16))
+    .action(async ({ rounds, workers }: ForwardCommandOptions, command: Command) => {
       const output = outputOf(command, context);
       const { runMemoryBench } = await import('../../bench/memory-client.ts');
+      if (workers !== undefined) {
+        const report = await interruptible((signal) =>
+          runMemoryBench<ForwardWorkersReport>('forward-workers', { rounds, workers }, signal),
+        );
+        output.answer(report, () => formatForwardWorkers(report, output.style));
+        return;
+      }
       const report = await interruptible((signal) =>
         runMemoryBench<ForwardReport>('forward', { rounds }, signal),
       );
