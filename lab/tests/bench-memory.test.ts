@@ -84,6 +84,7 @@ itBuilt('nearhop bench forward checks every frame of every case, and has C besid
   for (const c of data.cases) {
     expect(c.mpps.median).toBeGreaterThan(0);
     expect(c.ratio !== null).toBe(c.kind === 'l3');
+    expect(c.bareC !== null).toBe(c.kind === 'l3');
   }
 });
 

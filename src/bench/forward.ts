@@ -1,5 +1,6 @@
-// `nearhop bench forward`: the forward loop in memory, beside the same loop in C. The gateway of replay and the in-process lab, with its
-// tables, counters, trace and clock, carries 64-byte frames (60 without FCS) between two ports that cost nothing.
+// `nearhop bench forward`: the forward loop in memory, beside C: the same steps, and a bare loop (scripts/bench/forward.c). The
+// gateway of replay and the in-process lab, with its tables, counters, trace and clock, carries 64-byte frames (60 without FCS)
+// between two ports that cost nothing.
 //
 //   hot   256 frames, over and over: all in the first-level cache
 //   cold  a million frames in random order, 192 MiB: none in any cache
@@ -27,10 +28,12 @@ export interface ForwardCase {
   readonly memory: 'hot' | 'cold';
   /** Millions of packets a second. */
   readonly mpps: Spread;
-  /** C does the routing only. */
+  /** The same steps in C: batches, tables, counters. Routing only. */
   readonly c: Spread | null;
-  /** Ours ÷ C, of the same round. */
+  /** Ours ÷ the same steps in C, of the same round. */
   readonly ratio: Spread | null;
+  /** A bare loop in C, frame after frame. Routing only. */
+  readonly bareC: Spread | null;
   /** Heap that a warm packet costs, and garbage collections in a million of them. */
   readonly heapBytesPerPacket: number;
   readonly collections: number;
@@ -68,8 +71,8 @@ export async function benchForward({ rounds }: ForwardOptions): Promise<ForwardR
         const mpps = c.run();
         if (round >= 0) c.mpps.push(mpps);
         if (round < 0 || c.kind !== 'l3' || !('program' in reference)) continue;
-        const [[cMpps]] = runReference(reference.program, c.memory);
-        c.c.push(cMpps);
+        c.c.push(runReference(reference.program, 'same', c.memory)[0][0]);
+        c.bareC.push(runReference(reference.program, 'bare', c.memory)[0][0]);
       }
     }
   } finally {
@@ -85,6 +88,7 @@ export async function benchForward({ rounds }: ForwardOptions): Promise<ForwardR
       mpps: spreadOf(c.mpps),
       c: compared ? spreadOf(c.c) : null,
       ratio: compared ? spreadOf(c.mpps.map((mpps, i) => mpps / c.c[i])) : null,
+      bareC: compared ? spreadOf(c.bareC) : null,
       heapBytesPerPacket: bytes,
       collections,
     });
@@ -97,6 +101,7 @@ class Case {
   readonly memory: 'hot' | 'cold';
   readonly mpps: number[] = [];
   readonly c: number[] = [];
+  readonly bareC: number[] = [];
   readonly #world: World;
   readonly #frames: Frames;
   /** How often the frames come before they are written anew. */

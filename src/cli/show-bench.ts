@@ -129,6 +129,7 @@ export function formatForward(report: ForwardReport, style: Style): string {
     `${rounds} rounds of ${packets} packets of each case, median (lowest–highest), millions of packets a second`,
     formatTable(
       [left('Case'), left('Frames'), right('Mpps'), right('C Mpps'), right('Ours ÷ C')].concat([
+        right('Bare C Mpps'),
         right('Heap bytes/packet'),
         right('Collections'),
       ]),
@@ -138,6 +139,7 @@ export function formatForward(report: ForwardReport, style: Style): string {
         orNone(c.mpps, 2),
         orNone(c.c, 2),
         orNone(c.ratio, 2),
+        orNone(c.bareC, 2),
         c.heapBytesPerPacket.toFixed(3),
         c.collections,
       ]),
