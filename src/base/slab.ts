@@ -9,6 +9,8 @@ import { assert, NearhopError } from './errors.ts';
 export const HEADROOM = 128;
 /** Largest frame the data plane carries: a 64 KiB GSO frame with its Ethernet and VLAN headers. */
 export const FRAME_MAX = 65536 + 64;
+/** Bytes from the start of any frame, however short, that may be read: the last ones of the slab are never reserved. */
+export const READ_AHEAD = 64;
 const PAGE = 4096;
 
 export class Slab {
@@ -32,10 +34,11 @@ export class Slab {
   reserve(bytes: number, align = 64): number {
     assert((align & (align - 1)) === 0, 'alignment is a power of two');
     const off = (this.#top + align - 1) & -align;
-    if (off + bytes > this.u8.length) {
+    const left = this.u8.length - READ_AHEAD - off;
+    if (bytes > left) {
       throw new NearhopError(
         'slab-full',
-        `packet memory is used up: ${bytes} bytes wanted, ${this.u8.length - off} of ${this.u8.length} left`,
+        `packet memory is used up: ${bytes} bytes wanted, ${left} of ${this.u8.length} left`,
         { hint: "raise gateway.packetMemoryMiB, or lower the ports' rxSlots" },
       );
     }

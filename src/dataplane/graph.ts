@@ -130,6 +130,21 @@ export class Context {
     if (this.batch.trace[i] >= 0) this.trace.step(this.batch, i, this.#at, node);
   }
 
+  /** The vector of a later node, for a loop that adds slots that nobody traces behind its first `pending(node)` itself. */
+  vector(node: number): Uint16Array {
+    return this.#vectors[node];
+  }
+
+  /** How many slots wait for a node. */
+  pending(node: number): number {
+    return this.#counts[node];
+  }
+
+  /** Says that the vector of `node` holds `n` slots now. */
+  extend(node: number, n: number): void {
+    this.#counts[node] = n;
+  }
+
   /**
    * Hands a packet that the gateway made (`batch.alloc`) to `node` of the second walk, and counts it as originated.
    * From `tick` it is carried by the round that follows at once.
@@ -160,6 +175,7 @@ export class Context {
 
   #end(i: number, reason: number): void {
     this.batch.reason[i] = reason;
+    this.batch.marked = true;
     this.counters.reasons[reason]++;
     this.counters.totals[REASONS[reason].cls === 'consume' ? TOTAL.consumed : TOTAL.dropped]++;
     if (this.batch.trace[i] >= 0) this.trace.end(this.batch, i, this.#at, reason);

@@ -183,6 +183,7 @@ export class Trace {
     v.setUint16(at + ROW.stepsLost, 0, true);
     for (let b = 0; b < kept; b++) this.#u8[at + HEADER_BYTES + b] = batch.u8[off + b];
     batch.trace[i] = row;
+    batch.marked = true;
   }
 
   #add(batch: Batch, i: number, kind: number, node: number, a: number, b: number, c: number): void {

@@ -1,7 +1,7 @@
 // IPv4 header (RFC 791 §3.1). `ipv4Check` looks at a header once; then the accessors cannot fail. A forwarded packet is read
 // (addresses, TTL), has its TTL decremented with the checksum kept right, and goes on; a made one is written by `ipv4Emit`.
 
-import { checksum, checksumUpdate16, fold16 } from '../base/checksum.ts';
+import { checksum, fold16 } from '../base/checksum.ts';
 
 /** Bytes of a header without options. */
 export const IPV4_HLEN = 20;
@@ -91,11 +91,14 @@ export const ipv4ChecksumField = (view: DataView, off: number): number => view.g
 export const ipv4Src = (view: DataView, off: number): number => view.getUint32(off + 12);
 export const ipv4Dst = (view: DataView, off: number): number => view.getUint32(off + 16);
 
-/** Takes 1 from the TTL, which is above 0, and updates the checksum (RFC 1624 §3). */
+/**
+ * Takes 1 from the TTL, which is above 0, and updates the checksum (RFC 1624 §3, equation 3), in one word: TTL, protocol,
+ * checksum. The checksum gains 0x100, with the carry brought back in, and 0xffff becomes 0.
+ */
 export function ipv4DecrementTtl(view: DataView, off: number): void {
-  const word = view.getUint16(off + 8);
-  view.setUint16(off + 8, word - 0x100);
-  view.setUint16(off + 10, checksumUpdate16(view.getUint16(off + 10), word, word - 0x100));
+  const word = view.getInt32(off + 8);
+  const sum = (word & 0xffff) + 0x100;
+  view.setInt32(off + 8, ((word - 0x100_0000) & ~0xffff) | ((sum + ((sum + 1) >>> 16)) & 0xffff));
 }
 
 // The setters leave the checksum alone: call `ipv4RefreshChecksum` after the last of them.

@@ -28,6 +28,7 @@ export function createInterfaceOutput(): GraphNode {
     process(batch: Batch, idx: Uint16Array, n: number, ctx: Context): void {
       const { interfaces } = ctx.tables;
       assert(ctx.ports.length <= MAX_PORTS, `at most ${MAX_PORTS} ports`);
+      if (sendPlain(batch, idx, n, ctx)) return;
       for (let k = 0; k < n; ) {
         const out = batch.outIface[idx[k]];
         const first = k;
@@ -44,6 +45,43 @@ export function createInterfaceOutput(): GraphNode {
       }
     },
   };
+}
+
+/**
+ * The common round: all packets leave by one interface, which takes them as they are. Returns false, with nothing done, when
+ * one of them needs more than that.
+ */
+function sendPlain(batch: Batch, idx: Uint16Array, n: number, ctx: Context): boolean {
+  const { interfaces } = ctx.tables;
+  const out = batch.outIface[idx[0]];
+  const port = ctx.ports[interfaces.port[out]];
+  if (batch.marked || port === undefined || interfaces.up[out] === 0) return false;
+  if (port.l3Only || interfaces.vlan[out] !== 0) return false;
+  const { len, l3, outIface, offload } = batch;
+  const { mtu } = port;
+  const work = port.offload ? OFFLOAD_GSO : OFFLOAD_GSO | OFFLOAD_CSUM;
+  let bytes = 0;
+  for (let k = 0; k < n; k++) {
+    const i = idx[k];
+    if (outIface[i] !== out || (offload[i] & work) !== 0 || len[i] - l3[i] > mtu) return false;
+    bytes += len[i];
+  }
+  const sent = port.tx(batch, idx, n);
+  if (sent < n) bytes = failed(idx, sent, n, bytes, ctx);
+  ctx.counters.totals[TOTAL.sent] += sent;
+  ctx.counters.ifaces[out * IF_COUNTER_STRIDE + IF_COUNTER.txPackets] += sent;
+  ctx.counters.ifaces[out * IF_COUNTER_STRIDE + IF_COUNTER.txBytes] += bytes;
+  return true;
+}
+
+/** Ends the slots `idx[sent..n-1]`, which the port has refused; returns `bytes` without theirs. */
+function failed(idx: Uint16Array, sent: number, n: number, bytes: number, ctx: Context): number {
+  let left = bytes;
+  for (let q = sent; q < n; q++) {
+    left -= ctx.batch.len[idx[q]];
+    ctx.dropEgress(idx[q], REASON['tx-failed']);
+  }
+  return left;
 }
 
 /** Makes slots `idx[first..end-1]`, which all leave by `out`, what its port takes, or ends them; returns how many are left. */
