@@ -139,11 +139,16 @@ export const joinBytes = concat;
 export function readerOver(bytes: Uint8Array, chunk = Number.POSITIVE_INFINITY): CaptureReader {
   let at = 0;
   return readCapture(
-    new CaptureSource('test.pcap', (buf, off, len) => {
-      const n = Math.min(len, chunk, bytes.length - at);
-      buf.set(bytes.subarray(at, at + n), off);
-      at += n;
-      return n;
+    new CaptureSource({
+      name: 'test.pcap',
+      read(buf, off, len) {
+        const n = Math.min(len, chunk, bytes.length - at);
+        buf.set(bytes.subarray(at, at + n), off);
+        at += n;
+        return n;
+      },
+      readLater: () => {},
+      close: () => {},
     }),
   );
 }

@@ -2,8 +2,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NearhopError } from '../../src/base/errors.ts';
+import type { CaptureOutput } from '../../src/pcap/capture-file.ts';
+import { CaptureMemory } from '../../src/pcap/capture-memory.ts';
 import { CaptureWriter } from '../../src/pcap/capture-writer.ts';
 import { openCapture } from '../../src/pcap/open-capture.ts';
+import { PendingIo } from '../../src/pcap/pending-io.ts';
 import { testFrame } from '../conformance/port-suite.ts';
 import { buildPcap, readAll } from './capture-builder.ts';
 
@@ -104,5 +108,106 @@ describe('CaptureWriter', () => {
     expect(() => new CaptureWriter(join(dir, 'no', 'such', 'dir.pcap'))).toThrow(
       expect.objectContaining({ code: 'capture-write-failed' }),
     );
+  });
+
+  describe('writing behind', () => {
+    /** A file that takes at most `most` bytes at once, whenever the event loop turns, and none from `full` on. */
+    const slowOutput = (most: number, full = Number.POSITIVE_INFINITY) => {
+      const written: number[] = [];
+      const fault = new NearhopError('capture-write-failed', 'no space left on device');
+      let closed = 0;
+      const write = (buf: Uint8Array, off: number, len: number): number => {
+        if (written.length >= full) throw fault;
+        const n = Math.min(len, most, full - written.length);
+        for (let b = 0; b < n; b++) written.push(buf[off + b]);
+        return n;
+      };
+      const output: CaptureOutput = {
+        name: 'slow.pcap',
+        write,
+        writeLater(buf, off, len, done) {
+          setImmediate(() => {
+            try {
+              done(undefined, write(buf, off, len));
+            } catch {
+              done(fault, 0);
+            }
+          });
+        },
+        close: () => {
+          closed++;
+        },
+      };
+      return { output, written, fault, closed: () => closed };
+    };
+
+    const u8 = new Uint8Array(2 << 20);
+    const view = new DataView(u8.buffer);
+    const memory = new CaptureMemory(u8, view, 4096, 1 << 20);
+    const elsewhere = 100; // as the frames that a gateway makes
+
+    /** Runs of frames in the memory, some long and some short, with frames from elsewhere in between. */
+    const writeRuns = (write: CaptureWriter['write'], endRound: () => void): void => {
+      let off = memory.start;
+      for (let i = 0; i < 900; i++) {
+        const len = 200 + (i % 1000);
+        off += i % 150 === 149 ? 40 : 16;
+        for (let b = 0; b < len; b++) u8[off + b] = (i * 31 + b) & 255;
+        write(u8, view, off, len, i, i);
+        off += len;
+        if (i % 70 === 69) {
+          u8.fill(i, elsewhere, elsewhere + 300);
+          write(u8, view, elsewhere, 300, i, i);
+        }
+        if (i % 50 === 49) {
+          endRound();
+          u8.fill(0xee, elsewhere, elsewhere + 300);
+        }
+      }
+    };
+    const writeAtOnce = (writer: CaptureWriter): void => {
+      writeRuns(writer.write.bind(writer), () => {});
+      writer.close();
+    };
+    const writeBehind = (writer: CaptureWriter): void =>
+      writeRuns(writer.writeInPlace.bind(writer), () => writer.endRun(u8, view));
+
+    it('writes the same bytes in the same order by short writes, and holds their place as long', async () => {
+      const path = join(dir, 'at-once.pcap');
+      const plain = new CaptureWriter(path);
+      writeAtOnce(plain);
+      const { output, written, closed } = slowOutput(30_011);
+      const io = new PendingIo();
+      const writer = new CaptureWriter('slow.pcap', { memories: [memory], io }, output);
+      writeBehind(writer);
+      expect(memory.isHeld(memory.start, memory.end)).toBe(true);
+      while (writer.writing) await io.next();
+      writer.close();
+      expect(memory.isHeld(memory.start, memory.end)).toBe(false);
+      expect(closed()).toBe(1);
+      expect(Buffer.compare(Uint8Array.from(written), readFileSync(path))).toBe(0);
+    });
+
+    it('loses nothing before the place where the disk is full, and holds nothing after it', async () => {
+      const whole = slowOutput(1 << 20);
+      const plain = new CaptureWriter('plain.pcap', undefined, whole.output);
+      writeAtOnce(plain);
+      const { output, written, fault, closed } = slowOutput(30_011, 300_000);
+      const io = new PendingIo();
+      const writer = new CaptureWriter('slow.pcap', { memories: [memory], io }, output);
+      writeBehind(writer);
+      while (writer.writing) await io.next();
+      expect(writer.fault).toBe(fault);
+      expect(() => {
+        writeBehind(writer);
+        writer.flush();
+      }).toThrow(fault);
+      expect(() => writer.close()).toThrow(fault);
+      expect(closed()).toBe(1);
+      expect(memory.isHeld(memory.start, memory.end)).toBe(false);
+      expect(Buffer.compare(Uint8Array.from(written), Uint8Array.from(whole.written.slice(0, 300_000)))).toBe(
+        0,
+      );
+    });
   });
 });

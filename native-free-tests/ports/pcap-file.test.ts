@@ -6,6 +6,7 @@ import { Batch } from '../../src/base/batch.ts';
 import { VirtualClock } from '../../src/base/clock.ts';
 import { portId } from '../../src/base/ids.ts';
 import { Slab } from '../../src/base/slab.ts';
+import { CaptureMemory } from '../../src/pcap/capture-memory.ts';
 import { openCapture } from '../../src/pcap/open-capture.ts';
 import {
   createPcapFilePort,
@@ -59,14 +60,17 @@ portSuite('pcap-file', sender, { noRx: 'its frames are in the file before it ope
 describe('createPcapFilePort', () => {
   const open = (
     frames: readonly BuiltFrame[],
-    options: Partial<PcapFilePortOptions> = {},
+    { inPlace, ...options }: Partial<PcapFilePortOptions> & { inPlace?: boolean } = {},
     bytes = buildPcap(frames, { nanoseconds: true, snaplen: 0 }),
   ): { port: PcapFilePort; batch: Batch; clock: VirtualClock } => {
     const path = fresh('in.pcap');
     writeFileSync(path, bytes);
     const slab = new Slab(32 << 20);
     const clock = new VirtualClock(0);
-    const port = createPcapFilePort({ id: portId(1), name: 'f0', in: path, clock, ...options }, slab);
+    const memory = inPlace
+      ? new CaptureMemory(slab.u8, slab.view, slab.reserve(CaptureMemory.bytes(1 << 20)), 1 << 20)
+      : undefined;
+    const port = createPcapFilePort({ id: portId(1), name: 'f0', in: path, clock, memory, ...options }, slab);
     return { port, batch: new Batch(slab, 1 << 20), clock };
   };
   const at = (ms: number, ns: number, bytes = testFrame(0, 60)): BuiltFrame => ({

@@ -1,4 +1,12 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -299,6 +307,30 @@ describe('replay', () => {
     expect(written.length).toBeGreaterThan(0);
     await expect(run({ vm2: buildPcap([], { linkField: 113 }) })).rejects.toMatchObject({
       code: 'capture-link-type',
+    });
+  });
+
+  it('carries a capture of several laps, each packet once and in order', async () => {
+    const frames = Array.from({ length: 9000 }, (_, i) =>
+      at(1 + i * 0.05, udp({ from: vm2, to: internet, via: T, id: i, payload: new Uint8Array(1100) })),
+    );
+    const ran = await run({ vm2: frames });
+    const sent = readAll(openCapture(join(ran.outDir, 'wan0.pcap'))).filter((f) => f.bytes.length > 1000);
+    expect(sent.map((f) => new DataView(f.bytes.buffer).getUint16(18))).toEqual(frames.map((_, i) => i));
+    expect(sent.map((f) => f.timeNs)).toEqual(frames.map((f) => f.timeNs));
+  });
+
+  it('fails when an output cannot be written', async () => {
+    const dir = join(root, `full${serial++}`);
+    const frames = Array.from({ length: 3000 }, (_, i) => at(i, udp({ from: vm2, to: internet, via: T })));
+    const inputs = inputsOf({ vm2: frames }, dir);
+    mkdirSync(dir);
+    symlinkSync('/dev/full', join(dir, 'wan0.pcap'));
+    const eventsFile = `${dir}-events.yaml`;
+    writeFileSync(eventsFile, NEIGHBOR);
+    await expect(replay(configOf(CONFIG), inputs, { outDir: dir, eventsFile })).rejects.toMatchObject({
+      code: 'capture-write-failed',
+      message: expect.stringContaining('wan0.pcap'),
     });
   });
 

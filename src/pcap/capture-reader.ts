@@ -13,8 +13,13 @@ export const CAPLEN_MAX = 262_144;
 /** Fewest bytes between two frames of a capture: the header of a record of classic pcap. */
 export const RECORD_GAP = 16;
 
+/** What a step came to: a frame, the end of the capture, or the end of what the source has for now. */
+export const STEP_FRAME = 1;
+export const STEP_END = 0;
+export const STEP_MORE = -1;
+
 export abstract class CaptureReader {
-  /** Where the frame lies: `u8[off .. off + len - 1]`, valid until the next call of `next`. */
+  /** Where the frame lies: `u8[off .. off + len - 1]`, valid until the source begins another lap. */
   readonly u8: Uint8Array;
   readonly view: DataView;
   off = 0;
@@ -42,13 +47,30 @@ export abstract class CaptureReader {
   }
 
   /**
-   * Whether `next` moves no bytes: the frames handed out so far then stay where they are. Bytes of the file are always left
-   * between two frames, at least the RECORD_GAP in front of each.
+   * Moves to the next frame as far as the source has bytes, and moves none of them: one of STEP_. Bytes of the file are always
+   * left between two frames, at least the RECORD_GAP in front of each. Throws a NearhopError `capture-…` that names packet
+   * and byte offset.
    */
-  abstract get nextInPlace(): boolean;
+  abstract step(): number;
 
-  /** Moves to the next frame; false at the end. Throws a NearhopError `capture-…` that names packet and byte offset. */
-  abstract next(): boolean;
+  /** As `step`, and reads what it lacks at once; false at the end. */
+  next(): boolean {
+    for (;;) {
+      const step = this.step();
+      if (step !== STEP_MORE) return step === STEP_FRAME;
+      this.source.refill();
+    }
+  }
+
+  /** Reads once, at once: before anything is read ahead. */
+  refill(): void {
+    this.source.refill();
+  }
+
+  /** Begins a round of steps; false when the source must be waited for (see CaptureSource). */
+  open(): boolean {
+    return this.source.open();
+  }
 
   close(): void {
     this.source.close();

@@ -1,168 +1,179 @@
-// The bytes of a capture, from a file or a pipe, through one window of fixed size: memory does not grow with the capture.
+// The bytes of a capture, from a file or a pipe, through a memory of fixed size, which does not grow with the capture.
 //
-// A reader asks `fill(n)` for the next n bytes, looks at them where they lie (`u8`, `view`, from `pos` on) and moves `pos`.
-// Only `fill` and `skip` move bytes, so what a reader looks at stands still until it asks for more.
+// Reads go one behind the other to the end of the memory and begin again at its front (a lap); what is left of a lap is moved
+// in front of the next one, so that a record lies in one piece. A reader looks at the bytes where they lie (`u8`, `view`, from
+// `pos` on) and moves `pos`; nothing that it has passed is moved or read over, but by a later lap.
+//
+// Read at once: `refill` reads what a reader lacks. Read ahead (with a PendingIo): `open` says whether the bytes of a round
+// are there; reads go on in the system meanwhile.
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { NearhopError } from '../base/errors.ts';
+import { assert, type NearhopError } from '../base/errors.ts';
+import { type CaptureInput, openCaptureInput } from './capture-file.ts';
+import { CaptureMemory, RECORD_MAX } from './capture-memory.ts';
+import type { PendingIo } from './pending-io.ts';
 
-/** Bytes of the window, so also of a read. A 60-byte packet takes 17 ns by reads of 1 MiB, 19 by 64 KiB, 18 by 4 MiB. */
-export const WINDOW_BYTES = 1 << 20;
-/** Longest record or block that a reader may ask for at once. */
-export const RECORD_MAX = WINDOW_BYTES / 2;
-
-/** Where a window of WINDOW_BYTES is: its first byte in a larger piece of memory. */
-export interface WindowMemory {
-  readonly u8: Uint8Array;
-  readonly view: DataView;
-  readonly start: number;
-}
-
-function ownMemory(): WindowMemory {
-  const u8 = new Uint8Array(WINDOW_BYTES);
-  return { u8, view: new DataView(u8.buffer), start: 0 };
-}
-
-/** Reads up to `len` bytes to `buf[off..]`; 0 at the end. */
-export type ReadBytes = (buf: Uint8Array, off: number, len: number) => number;
+/** Bytes of a read. */
+const READ_BYTES = 256 << 10;
+/** Bytes of a lap when a capture is read at once, and when it is read ahead. */
+const LAP_BYTES = 1 << 20;
+export const AHEAD_LAP_BYTES = 4 << 20;
+/**
+ * Most bytes of one round of a port. A round ends where the next record would lie beyond, so the rounds of a replay depend on
+ * the capture alone, and not on how it came to be read.
+ */
+export const ROUND_BYTES = RECORD_MAX;
 
 export class CaptureSource {
-  /** Name for messages: the path, or `standard input`. */
-  readonly name: string;
   readonly u8: Uint8Array;
   readonly view: DataView;
   /** Place of the next byte in `u8`. */
   pos: number;
-  readonly #start: number;
+  readonly #input: CaptureInput;
+  readonly #memory: CaptureMemory;
+  readonly #io: PendingIo | undefined;
+  /** End of what was read, in this lap. */
   #end: number;
-  /** Bytes of the capture before the window. */
-  #before = 0;
+  /** End of what was read of the next lap; 0 for nothing. */
+  #nextEnd = 0;
+  /** A reader sees the bytes before this place only. */
+  #horizon = Number.POSITIVE_INFINITY;
+  /** Bytes of the capture before place 0 of `u8`, in this lap. */
+  #before: number;
+  #reading = false;
   #atEnd = false;
-  readonly #read: ReadBytes;
-  readonly #close: () => void;
+  #closed = false;
+  #fault: NearhopError | undefined;
 
-  constructor(name: string, read: ReadBytes, close: () => void = () => {}, memory = ownMemory()) {
-    this.name = name;
-    this.#read = read;
-    this.#close = close;
+  /** @param memory has AHEAD_LAP_BYTES for reads when the capture is read ahead. */
+  constructor(
+    input: CaptureInput,
+    memory = CaptureMemory.create(LAP_BYTES),
+    io: PendingIo | undefined = undefined,
+  ) {
+    this.#input = input;
+    this.#memory = memory;
+    this.#io = io;
     this.u8 = memory.u8;
     this.view = memory.view;
-    this.#start = memory.start;
-    this.pos = memory.start;
-    this.#end = memory.start;
+    this.pos = memory.reads;
+    this.#end = memory.reads;
+    this.#before = -memory.reads;
+  }
+
+  /** Name for messages: the path, or `standard input`. */
+  get name(): string {
+    return this.#input.name;
   }
 
   /** Bytes of the capture before `pos`. */
   get offset(): number {
-    return this.#before + this.pos - this.#start;
+    return this.#before + this.pos;
   }
 
-  /** Bytes that are in the window from `pos` on: after a failed `fill`, all that the capture still has. */
+  /** Bytes that a reader may look at from `pos` on. */
   get available(): number {
-    return this.#end - this.pos;
+    return (this.#horizon < this.#end ? this.#horizon : this.#end) - this.pos;
   }
 
-  /** Makes `n` bytes (at most RECORD_MAX) available from `pos` on; false when the capture ends before that. */
+  /** Whether `available` is all that the capture still has. Throws when more could not be read. */
+  get ended(): boolean {
+    if (this.#horizon < this.#end || this.#nextEnd > 0) return false;
+    if (this.#fault !== undefined) throw this.#fault;
+    return this.#atEnd;
+  }
+
+  /** Makes `n` bytes (at most RECORD_MAX) available, reading at once; false when the capture ends before that. */
   fill(n: number): boolean {
-    return this.#end - this.pos >= n || this.#refill(n);
+    while (this.available < n && !this.ended) this.refill();
+    return this.available >= n;
   }
 
-  /** Moves on by `n` bytes, however many; false when the capture ends before that. */
-  skip(n: number): boolean {
-    let left = n;
-    while (left > this.available) {
-      left -= this.available;
-      this.pos = this.#end;
-      if (!this.fill(1)) return false;
+  /** Reads once, at once. */
+  refill(): void {
+    assert(!this.#reading && this.#nextEnd === 0, 'nothing is read ahead');
+    this.#horizon = Number.POSITIVE_INFINITY;
+    if (this.#end + READ_BYTES > this.#memory.end) {
+      this.#end = this.#moveRest();
     }
-    this.pos += left;
+    const got = this.#input.read(this.u8, this.#end, READ_BYTES);
+    if (got === 0) this.#atEnd = true;
+    this.#end += got;
+  }
+
+  /**
+   * Begins a round: the next ROUND_BYTES are available, or all that is left. False when they have to be waited for, as a
+   * read or the writing of what lies in their place is pending; a source that is not read ahead waits here.
+   */
+  open(): boolean {
+    this.#horizon = Number.POSITIVE_INFINITY;
+    if (this.#io === undefined) this.fill(ROUND_BYTES);
+    else {
+      this.#readAhead(this.#io);
+      if (!this.#isReady() && this.#nextEnd > 0 && !this.#nextLap()) return false;
+      if (!this.#isReady()) return false;
+    }
+    this.#horizon = this.pos + ROUND_BYTES;
     return true;
   }
 
+  /** Idempotent. The file is closed when no read of it is pending any more. */
   close(): void {
     this.#atEnd = true;
-    this.#close();
+    this.#closed = true;
+    if (!this.#reading) this.#input.close();
   }
 
-  #refill(n: number): boolean {
-    this.u8.copyWithin(this.#start, this.pos, this.#end);
-    this.#before += this.pos - this.#start;
-    this.#end -= this.pos - this.#start;
-    this.pos = this.#start;
-    // Until the window is full, however little a pipe gives at once: where windows end depends on the capture alone, and so
-    // do the rounds of a replay.
-    const windowEnd = this.#start + WINDOW_BYTES;
-    while (this.#end < windowEnd && !this.#atEnd) {
-      const got = this.#read(this.u8, this.#end, windowEnd - this.#end);
-      if (got === 0) this.#atEnd = true;
-      this.#end += got;
-    }
-    return this.available >= n;
+  #isReady(): boolean {
+    if (this.#end - this.pos >= ROUND_BYTES) return true;
+    return (this.#atEnd || this.#fault !== undefined) && this.#nextEnd === 0;
+  }
+
+  /** Moves what is left of this lap in front of the next one; returns the place behind it. */
+  #moveRest(): number {
+    const rest = this.#end - this.pos;
+    assert(rest <= RECORD_MAX, 'less than a record is left');
+    const to = this.#memory.reads - rest;
+    this.u8.copyWithin(to, this.pos, this.#end);
+    this.#before += this.pos - to;
+    this.pos = to;
+    return this.#memory.reads;
+  }
+
+  #nextLap(): boolean {
+    const { reads } = this.#memory;
+    if (this.#memory.isHeld(reads - (this.#end - this.pos), reads)) return false;
+    this.#moveRest();
+    this.#end = this.#nextEnd;
+    this.#nextEnd = 0;
+    return true;
+  }
+
+  /** Half of the memory may be ahead of the reader; the other half is behind it, still to be written from. */
+  #readAhead(io: PendingIo): void {
+    if (this.#reading || this.#atEnd || this.#fault !== undefined) return;
+    const { reads, end } = this.#memory;
+    const isNext = this.#nextEnd > 0 || this.#end + READ_BYTES > end;
+    const at = !isNext ? this.#end : this.#nextEnd > 0 ? this.#nextEnd : reads;
+    const ahead = this.#end - this.pos + (isNext ? at - reads : 0);
+    if (ahead + READ_BYTES > (end - reads) / 2 || this.#memory.isHeld(at, at + READ_BYTES)) return;
+    this.#reading = true;
+    io.begin();
+    this.#input.readLater(this.u8, at, READ_BYTES, (fault, got) => {
+      this.#reading = false;
+      if (fault !== undefined) this.#fault = fault;
+      else if (got === 0) this.#atEnd = true;
+      else if (at === this.#end)
+        this.#end += got; // also when the next lap has begun meanwhile
+      else this.#nextEnd = at + got;
+      if (this.#closed) this.#input.close();
+      else if (!this.#isReady()) this.#readAhead(io);
+      io.end();
+    });
   }
 }
 
 /** Opens a file, or standard input for `-`. Throws `capture-open-failed`, later `capture-read-failed`. */
-export function openCaptureSource(path: string, memory?: WindowMemory): CaptureSource {
-  if (path === '-') {
-    const read: ReadBytes = (buf, off, len) => readInput(0, path, buf, off, len);
-    return new CaptureSource('standard input', read, undefined, memory);
-  }
-  let fd: number;
-  try {
-    fd = openSync(path, 'r');
-  } catch (cause) {
-    throw openFailed(path, cause);
-  }
-  if (fstatSync(fd).isDirectory()) {
-    closeSync(fd);
-    throw new NearhopError('capture-open-failed', `${path}: is a directory`, {
-      hint: 'name one capture file',
-    });
-  }
-  let open = true;
-  return new CaptureSource(
-    path,
-    (buf, off, len) => readInput(fd, path, buf, off, len),
-    () => {
-      if (open) closeSync(fd);
-      open = false;
-    },
-    memory,
-  );
-}
-
-function openFailed(path: string, cause: unknown): NearhopError {
-  const code = (cause as NodeJS.ErrnoException).code;
-  const [what, hint] =
-    code === 'ENOENT'
-      ? ['no such file', 'check the path; `-` reads standard input']
-      : code === 'EACCES'
-        ? ['permission denied', 'make the file readable for this user']
-        : [String((cause as Error).message), 'check the path'];
-  return new NearhopError('capture-open-failed', `${path}: ${what}`, { hint, cause });
-}
-
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
-
-/** Sleeps this thread: a pipe that another program made non-blocking says EAGAIN where it should have waited. */
-export function waitForPipe(): void {
-  Atomics.wait(sleeper, 0, 0, 2);
-}
-
-function readInput(fd: number, path: string, buf: Uint8Array, off: number, len: number): number {
-  for (;;) {
-    try {
-      return readSync(fd, buf, off, len, null);
-    } catch (cause) {
-      const code = (cause as NodeJS.ErrnoException).code;
-      if (code === 'EAGAIN') waitForPipe();
-      else if (code === 'EOF') return 0;
-      else {
-        throw new NearhopError('capture-read-failed', `${path}: ${(cause as Error).message}`, {
-          hint: 'the file or its disk cannot be read; copy it elsewhere and try again',
-          cause,
-        });
-      }
-    }
-  }
+export function openCaptureSource(path: string, memory?: CaptureMemory, io?: PendingIo): CaptureSource {
+  const bytes = io === undefined ? LAP_BYTES : AHEAD_LAP_BYTES;
+  return new CaptureSource(openCaptureInput(path), memory ?? CaptureMemory.create(bytes), io);
 }

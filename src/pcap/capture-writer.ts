@@ -2,31 +2,48 @@
 //
 // Nanoseconds, because replayed frames keep the times that came in; classic pcap, because every tool reads it and the same
 // frames give the same bytes (pcapng invites host names and comments); little-endian, the order of nearly every host.
+//
+// Frames are copied to a buffer, which is written when it is full. Frames that lie one behind the other in the memory of a
+// capture need no copy when the writer writes behind (CaptureQueue): a run of them is written from there.
 
-import { closeSync, openSync, writeSync } from 'node:fs';
 import { copyBytes } from '../base/bytes.ts';
-import { assert, NearhopError } from '../base/errors.ts';
+import { assert, type NearhopError } from '../base/errors.ts';
+import { openCaptureOutput } from './capture-file.ts';
+import type { CaptureMemory } from './capture-memory.ts';
+import { CaptureQueue } from './capture-queue.ts';
 import { CAPLEN_MAX } from './capture-reader.ts';
-import { waitForPipe } from './capture-source.ts';
 import { LINKTYPE_ETHERNET } from './link-type.ts';
 import { PCAP_HEADER_LEN, PCAP_MAGIC_NS, PCAP_RECORD_LEN } from './pcap-reader.ts';
+import type { PendingIo } from './pending-io.ts';
 
 const BUFFER_BYTES = 1 << 20;
 /** From here on one `set` of a view is faster than a copy word by word. */
 const RUN_BYTES = 256;
+/** From here on a run is written where it lies: a write costs as much as copying some KiB. */
+const LONG_RUN_BYTES = 32 << 10;
+/** A run is handed on at this length, so that its place is free again soon. */
+const FULL_RUN_BYTES = 512 << 10;
+
+/** What a writer needs to write behind: the memories whose frames stay where they are, and what waits for it. */
+export interface WriteBehind {
+  readonly memories: readonly CaptureMemory[];
+  readonly io: PendingIo;
+}
 
 export class CaptureWriter {
-  /** Name for messages: the path, or `standard output`. */
-  readonly name: string;
   /** Frames written so far. */
   packets = 0;
-  readonly #fd: number;
-  readonly #u8 = new Uint8Array(BUFFER_BYTES);
-  readonly #view = new DataView(this.#u8.buffer);
+  readonly #queue: CaptureQueue;
+  readonly #memories: readonly CaptureMemory[];
+  #u8: Uint8Array = new Uint8Array(BUFFER_BYTES);
+  #view = new DataView(this.#u8.buffer);
   #used = 0;
   /** Frames of `writeInPlace` that are not copied yet: offsets in the caller's memory, where 0 is no frame. */
   #runStart = 0;
   #runEnd = 0;
+  /** The memory that holds the run up to `#heldEnd`; undefined while the run is the caller's. */
+  #memory: CaptureMemory | undefined;
+  #heldEnd = 0;
   /** The last frame's whole ms, and what the record's header makes of it: most frames of a round share it. */
   #timeMs = 0;
   #seconds = 0;
@@ -34,13 +51,9 @@ export class CaptureWriter {
   #open = true;
 
   /** Creates or empties the file, or takes standard output for `-`. Throws `capture-write-failed`. */
-  constructor(path: string) {
-    this.name = path === '-' ? 'standard output' : path;
-    try {
-      this.#fd = path === '-' ? 1 : openSync(path, 'w');
-    } catch (cause) {
-      throw this.#fault(cause);
-    }
+  constructor(path: string, behind?: WriteBehind, output = openCaptureOutput(path)) {
+    this.#queue = new CaptureQueue(output, behind?.io);
+    this.#memories = behind?.memories ?? [];
     const view = this.#view;
     view.setUint32(0, PCAP_MAGIC_NS, true);
     view.setUint16(4, 2, true);
@@ -50,9 +63,24 @@ export class CaptureWriter {
     this.#used = PCAP_HEADER_LEN;
   }
 
+  /** Whether there is no need to wait before more is written. */
+  get ready(): boolean {
+    return this.#queue.ready;
+  }
+
+  /** Whether a write is pending. */
+  get writing(): boolean {
+    return !this.#queue.idle;
+  }
+
+  /** What a write behind has come to. */
+  get fault(): NearhopError | undefined {
+    return this.#queue.fault;
+  }
+
   /**
    * Adds a frame as `write` does, and writes its record's header into the 16 bytes in front of it. Frames that lie
-   * one behind the other are copied as one piece: call `endRun` before any of them is changed or moved.
+   * one behind the other are taken as one piece: call `endRun` before any of them is changed or moved.
    */
   writeInPlace(
     u8: Uint8Array,
@@ -65,7 +93,7 @@ export class CaptureWriter {
     assert(this.#open && len <= CAPLEN_MAX, 'a writer that is open, and a frame');
     const at = off - PCAP_RECORD_LEN;
     if (at !== this.#runEnd) {
-      this.endRun(u8, view);
+      this.#takeRun(u8, view);
       this.#runStart = at;
     }
     this.#runEnd = off + len;
@@ -73,25 +101,26 @@ export class CaptureWriter {
     this.packets++;
   }
 
-  /** Takes over the frames of `writeInPlace`. Throws as `flush` does. */
+  /** Takes over the frames of `writeInPlace`; those in the memory of a capture stay there, held. Throws as `flush` does. */
   endRun(u8: Uint8Array, view: DataView): void {
-    const start = this.#runStart;
-    const len = this.#runEnd - start;
-    this.#runStart = 0;
-    this.#runEnd = 0;
-    if (this.#used + len > BUFFER_BYTES) this.flush();
-    if (len > BUFFER_BYTES) this.#writeOut(u8, start, start + len);
-    else {
-      if (len < RUN_BYTES) copyBytes(this.#u8, this.#view, this.#used, u8, view, start, len);
-      else this.#u8.set(u8.subarray(start, start + len), this.#used);
-      this.#used += len;
+    if (this.#runEnd === 0) return;
+    const memory = this.#memory ?? this.#memories.find((m) => m.has(u8, this.#runStart));
+    if (memory === undefined) {
+      this.#takeRun(u8, view);
+      return;
     }
+    memory.hold(this.#runStart, this.#runEnd, this.#heldEnd);
+    this.#memory = memory;
+    this.#heldEnd = this.#runEnd;
+    const len = this.#runEnd - this.#runStart;
+    if (len >= FULL_RUN_BYTES || (len >= LONG_RUN_BYTES && this.#queue.idle)) this.#takeRun(u8, view);
   }
 
   /** Adds a frame of time `timeMs` (ms since the Unix epoch) + `timeNs` (0..999999). Throws as `flush` does. */
   write(u8: Uint8Array, view: DataView, off: number, len: number, timeMs: number, timeNs: number): void {
     assert(this.#open && len <= CAPLEN_MAX, 'a writer that is open, and a frame');
-    if (this.#used + PCAP_RECORD_LEN + len > BUFFER_BYTES) this.flush();
+    this.#closeRun();
+    if (this.#used + PCAP_RECORD_LEN + len > BUFFER_BYTES) this.#handOn();
     const at = this.#used;
     this.#header(this.#view, at, len, timeMs, timeNs);
     copyBytes(this.#u8, this.#view, at + PCAP_RECORD_LEN, u8, view, off, len);
@@ -99,11 +128,68 @@ export class CaptureWriter {
     this.packets++;
   }
 
-  /** Hands what is buffered to the system. Throws `capture-write-failed`, or `capture-output-closed` for a closed pipe. */
+  /**
+   * Hands what is there to the system. Throws what that or an earlier write came to: `capture-write-failed`, or
+   * `capture-output-closed` for a closed pipe.
+   */
   flush(): void {
-    const end = this.#used;
+    this.#closeRun();
+    this.#handOn();
+  }
+
+  /** Writes the rest and closes the file; idempotent, and only when no write is pending. Throws as `flush` does. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#queue.atOnce();
+    try {
+      this.flush();
+    } finally {
+      this.#queue.close();
+    }
+  }
+
+  #closeRun(): void {
+    if (this.#memory !== undefined) this.#takeRun(this.#memory.u8, this.#memory.view);
+  }
+
+  /** Ends the run: as a copy when it is short or the caller's, and to be written from where it lies when it is long and held. */
+  #takeRun(u8: Uint8Array, view: DataView): void {
+    const start = this.#runStart;
+    const end = this.#runEnd;
+    const memory = this.#memory;
+    memory?.hold(start, end, this.#heldEnd);
+    this.#runStart = 0;
+    this.#runEnd = 0;
+    this.#memory = undefined;
+    this.#heldEnd = 0;
+    try {
+      if (memory !== undefined && end - start >= LONG_RUN_BYTES) {
+        this.#handOn();
+        this.#queue.writeHeld(memory, start, end - start);
+      } else this.#copy(u8, view, start, end);
+    } finally {
+      memory?.release(start, end);
+    }
+  }
+
+  #copy(u8: Uint8Array, view: DataView, start: number, end: number): void {
+    for (let at = start; at < end; ) {
+      if (this.#used === BUFFER_BYTES) this.#handOn();
+      const len = Math.min(end - at, BUFFER_BYTES - this.#used);
+      if (len < RUN_BYTES) copyBytes(this.#u8, this.#view, this.#used, u8, view, at, len);
+      else this.#u8.set(u8.subarray(at, at + len), this.#used);
+      this.#used += len;
+      at += len;
+    }
+  }
+
+  #handOn(): void {
+    const len = this.#used;
+    if (len === 0) return;
     this.#used = 0;
-    this.#writeOut(this.#u8, 0, end);
+    this.#u8 = this.#queue.writeBuffer(this.#u8, len);
+    if (this.#view.buffer !== this.#u8.buffer) this.#view = new DataView(this.#u8.buffer);
   }
 
   #header(view: DataView, at: number, len: number, timeMs: number, timeNs: number): void {
@@ -116,39 +202,5 @@ export class CaptureWriter {
     view.setUint32(at + 4, this.#msAsNs + timeNs, true);
     view.setUint32(at + 8, len, true);
     view.setUint32(at + 12, len, true);
-  }
-
-  #writeOut(u8: Uint8Array, from: number, end: number): void {
-    for (let done = from; done < end; ) {
-      try {
-        done += writeSync(this.#fd, u8, done, end - done);
-      } catch (cause) {
-        if ((cause as NodeJS.ErrnoException).code !== 'EAGAIN') throw this.#fault(cause);
-        waitForPipe();
-      }
-    }
-  }
-
-  /** Writes the rest and closes the file; idempotent. Throws as `flush` does, with the file closed. */
-  close(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    try {
-      this.flush();
-    } finally {
-      if (this.#fd !== 1) closeSync(this.#fd);
-    }
-  }
-
-  #fault(cause: unknown): NearhopError {
-    if ((cause as NodeJS.ErrnoException).code === 'EPIPE') {
-      return new NearhopError('capture-output-closed', `${this.name}: the reader of the pipe has gone`, {
-        cause,
-      });
-    }
-    return new NearhopError('capture-write-failed', `${this.name}: ${(cause as Error).message}`, {
-      hint: 'check that the directory exists, is writable and has room',
-      cause,
-    });
   }
 }

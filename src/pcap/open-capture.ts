@@ -1,8 +1,9 @@
 // Opening a capture: the first four bytes say which reader it is for.
 
 import { NearhopError } from '../base/errors.ts';
+import type { CaptureMemory } from './capture-memory.ts';
 import type { CaptureReader } from './capture-reader.ts';
-import { type CaptureSource, openCaptureSource, type WindowMemory } from './capture-source.ts';
+import { type CaptureSource, openCaptureSource } from './capture-source.ts';
 import {
   PCAP_MAGIC_NS,
   PCAP_MAGIC_NS_SWAPPED,
@@ -11,6 +12,7 @@ import {
   PcapReader,
 } from './pcap-reader.ts';
 import { PCAPNG_SHB, PcapngReader } from './pcapng-reader.ts';
+import type { PendingIo } from './pending-io.ts';
 
 /** What compressed files start with, 16 bits read big-endian. */
 const COMPRESSED: ReadonlyMap<number, string> = new Map([
@@ -22,10 +24,10 @@ const COMPRESSED: ReadonlyMap<number, string> = new Map([
 
 /**
  * Opens a pcap or pcapng capture, or standard input for `-`, and reads its header. Frames lie in `memory`, or in memory of
- * the reader's own. Throws a NearhopError `capture-…`.
+ * the reader's own; with `io` it is read ahead. Throws a NearhopError `capture-…`.
  */
-export function openCapture(path: string, memory?: WindowMemory): CaptureReader {
-  return readCapture(openCaptureSource(path, memory));
+export function openCapture(path: string, memory?: CaptureMemory, io?: PendingIo): CaptureReader {
+  return readCapture(openCaptureSource(path, memory, io));
 }
 
 /** Makes the reader that a source's first bytes ask for; closes the source when there is none. */

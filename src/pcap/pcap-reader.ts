@@ -1,7 +1,7 @@
 // Classic pcap (draft-ietf-opsawg-pcap): a header of 24 bytes, then records of 16 bytes and a frame. Both byte orders,
 // micro- and nanoseconds.
 
-import { CAPLEN_MAX, CaptureReader } from './capture-reader.ts';
+import { CAPLEN_MAX, CaptureReader, STEP_END, STEP_FRAME, STEP_MORE } from './capture-reader.ts';
 import type { CaptureSource } from './capture-source.ts';
 
 /** First four bytes, read little-endian. */
@@ -46,26 +46,22 @@ export class PcapReader extends CaptureReader {
     source.pos += PCAP_HEADER_LEN;
   }
 
-  get nextInPlace(): boolean {
-    const { available, pos } = this.source;
-    if (available < PCAP_RECORD_LEN) return false;
-    return available >= PCAP_RECORD_LEN + this.view.getUint32(pos + 8, this.#little);
-  }
-
-  next(): boolean {
+  step(): number {
     const source = this.source;
-    if (!source.fill(PCAP_RECORD_LEN)) {
-      if (source.available === 0) return false;
+    const there = source.available;
+    if (there < PCAP_RECORD_LEN) {
+      if (!source.ended) return STEP_MORE;
+      if (there === 0) return STEP_END;
       throw this.fault('capture-truncated', 'the file ends inside a record header');
     }
     const little = this.#little;
     const len = this.view.getUint32(source.pos + 8, little);
     if (len > this.#longest) this.checkLength(len, this.#snaplen);
-    if (!source.fill(PCAP_RECORD_LEN + len)) {
-      const there = source.available - PCAP_RECORD_LEN;
+    if (there < PCAP_RECORD_LEN + len) {
+      if (!source.ended) return STEP_MORE;
       throw this.fault(
         'capture-truncated',
-        `the file ends inside the packet: ${there} of ${len} bytes are there`,
+        `the file ends inside the packet: ${there - PCAP_RECORD_LEN} of ${len} bytes are there`,
       );
     }
     const { pos } = source;
@@ -75,7 +71,7 @@ export class PcapReader extends CaptureReader {
     this.timeNs = fractionNs - fractionMs * 1e6;
     this.hand(pos + PCAP_RECORD_LEN, len, this.view.getUint32(pos + 12, little), this.#fcs);
     source.pos = pos + PCAP_RECORD_LEN + len;
-    return true;
+    return STEP_FRAME;
   }
 }
 

@@ -1,8 +1,9 @@
 // pcapng (draft-ietf-opsawg-pcapng): blocks of type, length, body, length. A section header sets the byte order, interface
 // descriptions set link type and clock, packet blocks name their interface. All else is passed over without being read.
 
-import { CaptureReader } from './capture-reader.ts';
-import { type CaptureSource, RECORD_MAX } from './capture-source.ts';
+import { RECORD_MAX } from './capture-memory.ts';
+import { CaptureReader, STEP_END, STEP_FRAME, STEP_MORE } from './capture-reader.ts';
+import type { CaptureSource } from './capture-source.ts';
 import { LINKTYPE_ETHERNET } from './link-type.ts';
 import { isTsresol, TimeScale, TSRESOL_DEFAULT } from './timestamp.ts';
 
@@ -33,51 +34,52 @@ interface CaptureInterface {
 export class PcapngReader extends CaptureReader {
   #little = true;
   #interfaces: CaptureInterface[] = [];
+  /** Length of the block that is being passed over, 0 for none, and how much of it is left before its trailer. */
+  #passing = 0;
+  #left = 0;
 
   /** Reads the first section header; the caller has seen its type. */
   constructor(source: CaptureSource) {
     super(source);
+    if (!source.fill(16)) throw this.#cutSection();
     this.#sectionHeader();
+    while (!this.#passOver()) source.refill();
   }
 
-  get nextInPlace(): boolean {
-    const { available, pos } = this.source;
-    if (available < 8) return false;
-    const type = this.view.getUint32(pos, this.#little);
-    const packet = type === PCAPNG_EPB || type === PCAPNG_SPB || type === PCAPNG_PB;
-    return packet && available >= this.view.getUint32(pos + 4, this.#little);
-  }
-
-  next(): boolean {
+  step(): number {
     const source = this.source;
     for (;;) {
-      if (!source.fill(8)) {
-        if (source.available === 0) return false;
+      if (this.#passing > 0 && !this.#passOver()) return STEP_MORE;
+      if (source.available < 8) {
+        if (!source.ended) return STEP_MORE;
+        if (source.available === 0) return STEP_END;
         throw this.fault('capture-truncated', 'the file ends inside a block header');
       }
       const type = this.view.getUint32(source.pos, this.#little);
       if (type === PCAPNG_SHB) {
+        if (source.available < 16) {
+          if (!source.ended) return STEP_MORE;
+          throw this.#cutSection();
+        }
         this.#sectionHeader();
         continue;
       }
       const total = this.view.getUint32(source.pos + 4, this.#little);
       this.#checkTotal(total);
       if (type === PCAPNG_EPB || type === PCAPNG_SPB || type === PCAPNG_PB) {
-        this.#fillBlock(total);
+        if (!this.#wholeBlock(total)) return STEP_MORE;
         const body = source.pos + 8;
         if (type === PCAPNG_SPB) this.#simplePacket(total);
         else if (type === PCAPNG_EPB) this.#timedPacket(total, this.view.getUint32(body, this.#little));
         else this.#timedPacket(total, this.view.getUint16(body, this.#little));
         source.pos += total;
-        return true;
+        return STEP_FRAME;
       }
       if (type === PCAPNG_IDB) {
-        this.#fillBlock(total);
+        if (!this.#wholeBlock(total)) return STEP_MORE;
         this.#describeInterface(total);
         source.pos += total;
-      } else {
-        this.#skipBlock(total);
-      }
+      } else this.#beginPassing(total);
     }
   }
 
@@ -121,9 +123,9 @@ export class PcapngReader extends CaptureReader {
     return iface;
   }
 
+  /** A section header, of which 16 bytes are there. */
   #sectionHeader(): void {
     const source = this.source;
-    if (!source.fill(16)) throw this.fault('capture-truncated', 'the file ends inside a section header');
     const magic = this.view.getUint32(source.pos + 8, true);
     if (magic !== BYTE_ORDER_MAGIC && magic !== BYTE_ORDER_SWAPPED) {
       throw this.fault('capture-corrupt', `section header with byte-order magic 0x${magic.toString(16)}`);
@@ -137,7 +139,7 @@ export class PcapngReader extends CaptureReader {
     this.#checkTotal(total);
     if (total < 28) throw this.#tooShort(total, 'a section header');
     this.#interfaces = [];
-    this.#skipBlock(total);
+    this.#beginPassing(total);
   }
 
   #describeInterface(total: number): void {
@@ -192,21 +194,42 @@ export class PcapngReader extends CaptureReader {
     return this.fault('capture-corrupt', `block length ${total} is too short for ${what}`);
   }
 
-  /** Has a whole block in the window and its two lengths checked against each other. */
-  #fillBlock(total: number): void {
+  /** Whether a whole block is there, its two lengths checked against each other. */
+  #wholeBlock(total: number): boolean {
     if (total > RECORD_MAX)
       throw this.fault('capture-corrupt', `block length ${total} is above ${RECORD_MAX}`);
-    if (!this.source.fill(total)) throw this.#cutBlock(total, this.source.available);
-    this.#checkTrailer(this.view.getUint32(this.source.pos + total - 4, this.#little), total);
+    const { source } = this;
+    if (source.available < total) {
+      if (!source.ended) return false;
+      throw this.#cutBlock(total, source.available);
+    }
+    this.#checkTrailer(this.view.getUint32(source.pos + total - 4, this.#little), total);
+    return true;
   }
 
-  #skipBlock(total: number): void {
-    const start = this.source.offset;
-    if (!this.source.skip(total - 4) || !this.source.fill(4)) {
-      throw this.#cutBlock(total, this.source.offset + this.source.available - start);
+  #beginPassing(total: number): void {
+    this.#passing = total;
+    this.#left = total - 4;
+  }
+
+  /** Passes over a block, however long it is; false when more of it has to come first. */
+  #passOver(): boolean {
+    const { source } = this;
+    const step = Math.min(this.#left, source.available);
+    source.pos += step;
+    this.#left -= step;
+    if (this.#left > 0 || source.available < 4) {
+      if (!source.ended) return false;
+      throw this.#cutBlock(this.#passing, this.#passing - 4 - this.#left + source.available);
     }
-    this.#checkTrailer(this.view.getUint32(this.source.pos, this.#little), total);
-    this.source.pos += 4;
+    this.#checkTrailer(this.view.getUint32(source.pos, this.#little), this.#passing);
+    source.pos += 4;
+    this.#passing = 0;
+    return true;
+  }
+
+  #cutSection(): Error {
+    return this.fault('capture-truncated', 'the file ends inside a section header');
   }
 
   #cutBlock(total: number, there: number): Error {

@@ -1,9 +1,10 @@
 // A port whose outside is two captures: frames come in from one and what is sent goes to the other.
 //
-// In: the reader stands at the next frame; `rx` hands over frames until the batch is full or the time limit is reached: as
-// copies in a region of the slab, HEADROOM before each, or in place, when the read window lies in the slab. `rxRelease` makes
-// region and window free again. Without a limit frames come as fast as they are asked for.
+// In: the reader stands at the next frame; `rx` hands over frames until the batch is full, the time limit is reached, or a
+// round has its bytes: as copies in a region of the slab, HEADROOM before each, or in place, when the capture is read into the
+// slab. `rxRelease` ends the round. Without a limit frames come as fast as they are asked for.
 // Out: `tx` writes each frame with the clock's time; frames that still lie as they were read are written as one piece.
+// With `behind` the captures are read ahead and written behind, and `ready` says when the next round may be asked for.
 // A fault of either file stops the port and stands in `failure`, as nothing may throw on the packet path.
 
 import { BATCH_SLOTS, type Batch } from '../base/batch.ts';
@@ -12,9 +13,9 @@ import type { Clock } from '../base/clock.ts';
 import { NearhopError } from '../base/errors.ts';
 import type { PortId } from '../base/ids.ts';
 import { FRAME_MAX, HEADROOM, type Slab } from '../base/slab.ts';
-import type { CaptureReader } from '../pcap/capture-reader.ts';
-import { WINDOW_BYTES } from '../pcap/capture-source.ts';
-import { CaptureWriter } from '../pcap/capture-writer.ts';
+import type { CaptureMemory } from '../pcap/capture-memory.ts';
+import { type CaptureReader, STEP_FRAME, STEP_MORE } from '../pcap/capture-reader.ts';
+import { CaptureWriter, type WriteBehind } from '../pcap/capture-writer.ts';
 import { openCapture } from '../pcap/open-capture.ts';
 import { createPortStats, type Port } from './port.ts';
 
@@ -74,10 +75,12 @@ export interface PcapFilePortOptions {
   readonly mtu?: number | undefined;
   readonly clock: Clock;
   /**
-   * Frames are handed over where they lie in the read window, with only RECORD_GAP bytes of headroom: for gateways that put
-   * nothing in front of a frame, neither a tag nor a tunnel's header. Default: as copies with HEADROOM.
+   * Memory of the slab for the capture to read: frames are handed over where they lie, with only RECORD_GAP bytes of headroom,
+   * for gateways that put nothing in front of a frame, neither a tag nor a tunnel's header. Default: as copies with HEADROOM.
    */
-  readonly inPlace?: boolean;
+  readonly memory?: CaptureMemory | undefined;
+  /** For an owner that waits until `ready`: reads and writes go on meanwhile. Default: they are done when a call returns. */
+  readonly behind?: WriteBehind;
   /** Times for what is sent, exact to the nanosecond; default: the clock's, to a quarter of a microsecond. */
   readonly times?: RoundTimes;
 }
@@ -92,19 +95,22 @@ export interface PcapFilePort extends Port {
   readonly latestMs: number;
   /** Frames so far that stand in the capture after a later one; they are handed over where they stand. */
   readonly outOfOrder: number;
+  /** Whether the next round can be asked for at once; if not, when a read or write has ended. */
+  ready(): boolean;
+  /** Hands what was sent to the system. */
+  flush(): void;
+  /** Whether a write is pending: the port may not be closed then. */
+  readonly writing: boolean;
   /** From now on `rx` hands over frames up to this time, and this one included. */
   limit(ms: number, ns: number): void;
 }
 
 /** Opens both captures. Throws a NearhopError `capture-…`. */
 export function createPcapFilePort(options: PcapFilePortOptions, slab: Slab): PcapFilePort {
-  const memory =
-    options.inPlace === true
-      ? { u8: slab.u8, view: slab.view, start: slab.reserve(WINDOW_BYTES) }
-      : undefined;
-  const reader = options.in === undefined ? undefined : openCapture(options.in, memory);
+  const { memory, behind } = options;
+  const reader = options.in === undefined ? undefined : openCapture(options.in, memory, behind?.io);
   try {
-    const writer = options.out === undefined ? undefined : new CaptureWriter(options.out);
+    const writer = options.out === undefined ? undefined : new CaptureWriter(options.out, behind);
     return new CapturePort(options, slab, reader, writer);
   } catch (error) {
     reader?.close();
@@ -132,11 +138,12 @@ class CapturePort implements PcapFilePort {
   readonly #reader: CaptureReader | undefined;
   readonly #writer: CaptureWriter | undefined;
   readonly #inPlace: boolean;
+  readonly #isBehind: boolean;
   /** Where copies go. */
   readonly #region: number;
   #used = 0;
-  /** The reader must move bytes to come to the next frame, and waits until the frames that were handed over are back. */
-  #behind = false;
+  /** The next frame belongs to another round. */
+  #atRoundEnd = false;
   /** Whether the reader stands at a frame that was not handed over yet. */
   #waiting = false;
   #latestMs = Number.NEGATIVE_INFINITY;
@@ -162,14 +169,15 @@ class CapturePort implements PcapFilePort {
     this.#times = options.times;
     this.#reader = reader;
     this.#writer = writer;
-    this.#inPlace = options.inPlace === true;
-    this.#region = this.#inPlace ? 0 : slab.reserve(REGION_BYTES);
+    this.#inPlace = options.memory !== undefined;
+    this.#isBehind = options.behind !== undefined;
+    this.#region = this.#inPlace || reader === undefined ? 0 : slab.reserve(REGION_BYTES);
     this.#nextFlushMs = this.#clock.nowMs() + FLUSH_MS;
-    this.#advance(false);
+    this.#standAtFirst();
   }
 
   get ended(): boolean {
-    return !this.#waiting && !this.#behind;
+    return !this.#waiting && !this.#atRoundEnd;
   }
 
   get nextMs(): number {
@@ -203,7 +211,7 @@ class CapturePort implements PcapFilePort {
       const slot = batch.add(at, len, this.id, 0);
       this.#times?.arrive(slot, reader.timeMs, reader.timeNs);
       bytes += len;
-      this.#advance(this.#inPlace);
+      this.#advance(reader);
     }
     this.stats.rxBytes += bytes;
     this.stats.rxPackets += n;
@@ -212,9 +220,36 @@ class CapturePort implements PcapFilePort {
 
   rxRelease(): void {
     this.#used = 0;
-    if (!this.#behind) return;
-    this.#behind = false;
-    this.#advance(false);
+    if (!this.#isBehind) this.ready();
+  }
+
+  ready(): boolean {
+    const reader = this.#reader;
+    const writer = this.#writer;
+    if (writer?.fault !== undefined) this.#fail(writer.fault);
+    if (this.failure !== undefined || this.#closed) return true;
+    try {
+      while (reader !== undefined) {
+        if (!reader.open()) return false;
+        if (!this.#atRoundEnd) break;
+        this.#advance(reader);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    return writer === undefined || writer.ready;
+  }
+
+  get writing(): boolean {
+    return this.#writer?.writing === true;
+  }
+
+  flush(): void {
+    try {
+      this.#writer?.flush();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   tx(batch: Batch, idx: Uint16Array, n: number): number {
@@ -273,21 +308,33 @@ class CapturePort implements PcapFilePort {
     );
   }
 
-  /**
-   * Moves to the next whole frame; those that were cut short are counted and passed over. Frames that are `held` by the
-   * gateway must stay where they are.
-   */
-  #advance(held: boolean): void {
+  /** Before anything is read ahead. */
+  #standAtFirst(): void {
     const reader = this.#reader;
-    this.#waiting = false;
     if (reader === undefined) return;
     try {
       for (;;) {
-        if (held && !reader.nextInPlace) {
-          this.#behind = true;
+        this.#advance(reader);
+        if (!this.#atRoundEnd) break;
+        reader.refill();
+      }
+      if (!this.#isBehind) reader.open();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Moves to the next whole frame; those that were cut short are counted and passed over. */
+  #advance(reader: CaptureReader): void {
+    this.#waiting = false;
+    this.#atRoundEnd = false;
+    try {
+      for (;;) {
+        const step = reader.step();
+        if (step !== STEP_FRAME) {
+          this.#atRoundEnd = step === STEP_MORE;
           return;
         }
-        if (!reader.next()) return;
         if (reader.len >= reader.wireLen && reader.len <= FRAME_MAX) {
           this.#waiting = true;
           this.#checkOrder(reader);
@@ -313,11 +360,7 @@ class CapturePort implements PcapFilePort {
     const now = this.#clock.nowMs();
     if (now < this.#nextFlushMs || this.failure !== undefined) return;
     this.#nextFlushMs = now + FLUSH_MS;
-    try {
-      this.#writer?.flush();
-    } catch (error) {
-      this.#fail(error);
-    }
+    this.flush();
   }
 
   #fail(error: unknown): void {

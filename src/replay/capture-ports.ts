@@ -12,6 +12,9 @@ import type { Slab } from '../base/slab.ts';
 import type { Config } from '../config/config.ts';
 import { suggest } from '../config/nearest.ts';
 import { madeMac } from '../gateway/made-mac.ts';
+import { CaptureMemory } from '../pcap/capture-memory.ts';
+import { AHEAD_LAP_BYTES } from '../pcap/capture-source.ts';
+import { PendingIo } from '../pcap/pending-io.ts';
 import { createFaultPort } from '../ports/fault.ts';
 import { createPcapFilePort, type PcapFilePort, RoundTimes } from '../ports/pcap-file.ts';
 import type { Port } from '../ports/port.ts';
@@ -32,7 +35,13 @@ export interface CapturePorts {
   readonly outputs: readonly (string | undefined)[];
   /** To be told when each round begins; undefined where faults keep packets for other rounds. */
   readonly times: RoundTimes | undefined;
+  /** Reads ahead and writes behind. */
+  readonly io: PendingIo;
 }
+
+/** Packet memory that the captures of a replay need beside that of the gateway. */
+export const captureMemoryBytes = (inputs: readonly ReplayInput[]): number =>
+  inputs.length * (CaptureMemory.bytes(AHEAD_LAP_BYTES) + 64);
 
 /** Checks that every input names another port of the config. Throws `replay-port`. */
 export function checkInputs(config: Config, inputs: readonly ReplayInput[]): void {
@@ -77,6 +86,14 @@ export function openCapturePorts(
   if (outDir !== undefined) prepareOutput(outDir, inputs, outputs);
   const times = config.ports.some((p) => p.fault !== undefined) ? undefined : new RoundTimes();
   const inPlace = times !== undefined && !hasTags(config); // faults hold frames back
+  const io = new PendingIo();
+  const memories = new Map<string, CaptureMemory>();
+  for (const { port } of inputs) {
+    if (!inPlace) break;
+    const start = slab.reserve(CaptureMemory.bytes(AHEAD_LAP_BYTES));
+    memories.set(port, new CaptureMemory(slab.u8, slab.view, start, AHEAD_LAP_BYTES));
+  }
+  const behind = { memories: [...memories.values()], io };
   const files: PcapFilePort[] = [];
   const ports: Port[] = [];
   try {
@@ -92,7 +109,8 @@ export function openCapturePorts(
           macLo: lo,
           mtu,
           clock,
-          inPlace,
+          memory: memories.get(name),
+          behind,
           ...(times === undefined ? {} : { times }),
         },
         slab,
@@ -105,7 +123,7 @@ export function openCapturePorts(
     for (const file of files) file.close();
     throw error;
   }
-  return { ports, files, outputs, times };
+  return { ports, files, outputs, times, io };
 }
 
 /** Whether packets may leave with a VLAN tag, for which the gap between two frames of a capture is too short. */

@@ -8,6 +8,7 @@
 import type { VirtualClock } from '../base/clock.ts';
 import type { Dataplane } from '../dataplane/graph.ts';
 import type { InlineGateway } from '../gateway/inline.ts';
+import type { PcapFilePort } from '../ports/pcap-file.ts';
 import { TOTAL } from '../stats/counters.ts';
 import { applyReplayEvent } from './apply-event.ts';
 import type { CapturePorts } from './capture-ports.ts';
@@ -26,9 +27,12 @@ const COARSE_MS = 100;
 const GAP_MS = 600_000;
 /** Time after the last frame in which waiting packets may still go out or be given up, ms. */
 const SETTLE_MS = 10_000;
-/** The event loop gets its turn this often, ms of the wall clock: an interrupt is heard. */
-const TURN_MS = 50;
-const ROUNDS_PER_LOOK = 256;
+/**
+ * The event loop gets its turn after so many bytes of frames, so that reads and writes that have ended are followed by others,
+ * and after so many rounds, so that an interrupt is heard.
+ */
+const BYTES_PER_TURN = 256 << 10;
+const ROUNDS_PER_TURN = 256;
 
 /** An event with its time, ms since the Unix epoch. */
 export interface TimedEvent {
@@ -72,6 +76,8 @@ class ReplayRun {
   readonly #decisions: Decisions;
   readonly #applied: AppliedEvent[] = [];
   #gaps = 0;
+  /** Bytes of frames since the event loop had its turn. */
+  #bytes = 0;
 
   constructor(
     gateway: InlineGateway,
@@ -89,11 +95,13 @@ class ReplayRun {
   }
 
   async run(signal: AbortSignal | undefined): Promise<RunResult> {
-    let lookedMs = performance.now();
-    for (let round = 1; signal?.aborted !== true && this.#step(); round++) {
-      if (round % ROUNDS_PER_LOOK !== 0 || performance.now() - lookedMs < TURN_MS) continue;
+    const { io } = this.#captures;
+    for (let round = 1; signal?.aborted !== true; round++) {
+      while (!this.#ready()) await io.next();
+      if (!this.#step()) break;
+      if (this.#bytes < BYTES_PER_TURN && round % ROUNDS_PER_TURN !== 0) continue;
+      this.#bytes = 0;
       await new Promise((resolve) => setImmediate(resolve));
-      lookedMs = performance.now();
     }
     const interrupted = signal?.aborted === true;
     if (!interrupted) {
@@ -101,6 +109,14 @@ class ReplayRun {
       this.#settle();
     }
     return { applied: this.#applied, gaps: this.#gaps, interrupted };
+  }
+
+  /** Whether every capture has its next frames and room for what is sent; if not, some read or write is pending. */
+  #ready(): boolean {
+    const { files } = this.#captures;
+    if (areReady(files)) return true;
+    for (const file of files) file.flush(); // what is not written yet may lie where the next read goes
+    return areReady(files);
   }
 
   /** One event, or one run of frames; false when there is nothing left. */
@@ -159,7 +175,9 @@ class ReplayRun {
     }
     times?.begin(nextMs, nextNs);
     file.limit(limitMs, limitNs);
+    const before = file.stats.rxBytes;
     this.#dataplane.drain(first);
+    this.#bytes += file.stats.rxBytes - before;
     this.#gateway.plane.shared.counters.totals[TOTAL.rounds]++;
     this.#decisions.ended(this.#dataplane.context.batch);
     file.limit(-1, 0);
@@ -228,4 +246,10 @@ class ReplayRun {
       this.#passTime(due);
     }
   }
+}
+
+function areReady(files: readonly PcapFilePort[]): boolean {
+  let ready = true;
+  for (let p = 0; p < files.length; p++) if (!files[p].ready()) ready = false; // all of them: each begins its next read
+  return ready;
 }

@@ -6,7 +6,13 @@ import { VirtualClock } from '../base/clock.ts';
 import { NearhopError } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
 import { createInlineGateway, type InlineGateway } from '../gateway/inline.ts';
-import { type CapturePorts, checkInputs, openCapturePorts, type ReplayInput } from './capture-ports.ts';
+import {
+  type CapturePorts,
+  captureMemoryBytes,
+  checkInputs,
+  openCapturePorts,
+  type ReplayInput,
+} from './capture-ports.ts';
 import { Decisions } from './decisions.ts';
 import { loadReplayEvents, type ReplayEvent } from './replay-events.ts';
 import { runReplay, type TimedEvent } from './replay-run.ts';
@@ -44,7 +50,7 @@ export async function replay(
   let startMs = 0;
   try {
     gateway = createInlineGateway({
-      config,
+      config: withCaptureMemory(config, inputs),
       clock,
       openPorts: (slab) => {
         captures = openCapturePorts(config, inputs, options.outDir, clock, slab, (batch, idx, taken) =>
@@ -60,6 +66,7 @@ export async function replay(
     if (opened === undefined) throw new Error('assertion failed: the gateway has opened its ports');
     decisions.inventoryChanged();
     const result = await runReplay(gateway, opened, timed(events, startMs), clock, decisions, options.signal);
+    await written(opened);
     gateway.close();
     for (const file of opened.files) if (file.failure !== undefined) throw file.failure;
     return summarize({
@@ -73,8 +80,22 @@ export async function replay(
       endMs: clock.nowMs(),
     });
   } finally {
-    for (const file of captures?.files ?? []) file.close();
+    if (captures !== undefined) {
+      await written(captures);
+      for (const file of captures.files) file.close();
+    }
   }
+}
+
+/** Waits for the writes that are pending. Reads may go on: a pipe can be silent for long. */
+async function written({ files, io }: CapturePorts): Promise<void> {
+  while (files.some((file) => file.writing)) await io.next();
+}
+
+/** The config with packet memory for the captures beside that of the gateway. */
+function withCaptureMemory(config: Config, inputs: readonly ReplayInput[]): Config {
+  const mib = config.gateway.packetMemoryMiB + Math.ceil(captureMemoryBytes(inputs) / 2 ** 20);
+  return { ...config, gateway: { ...config.gateway, packetMemoryMiB: Math.min(mib, 2047) } };
 }
 
 /** Time of the earliest frame. Throws a capture's failure, or `replay-empty` when no capture has a frame. */
