@@ -23,6 +23,9 @@ export const AHEAD_LAP_BYTES = 4 << 20;
  */
 export const ROUND_BYTES = RECORD_MAX;
 
+/** Above every place of a packet memory, and a number that V8 keeps in a register. */
+const NO_HORIZON = 0x7fffffff;
+
 export class CaptureSource {
   readonly u8: Uint8Array;
   readonly view: DataView;
@@ -36,7 +39,7 @@ export class CaptureSource {
   /** End of what was read of the next lap; 0 for nothing. */
   #nextEnd = 0;
   /** A reader sees the bytes before this place only. */
-  #horizon = Number.POSITIVE_INFINITY;
+  #horizon = NO_HORIZON;
   /** Bytes of the capture before place 0 of `u8`, in this lap. */
   #before: number;
   #reading = false;
@@ -91,7 +94,7 @@ export class CaptureSource {
   /** Reads once, at once. */
   refill(): void {
     assert(!this.#reading && this.#nextEnd === 0, 'nothing is read ahead');
-    this.#horizon = Number.POSITIVE_INFINITY;
+    this.#horizon = NO_HORIZON;
     if (this.#end + READ_BYTES > this.#memory.end) {
       this.#end = this.#moveRest();
     }
@@ -105,7 +108,7 @@ export class CaptureSource {
    * read or the writing of what lies in their place is pending; a source that is not read ahead waits here.
    */
   open(): boolean {
-    this.#horizon = Number.POSITIVE_INFINITY;
+    this.#horizon = NO_HORIZON;
     if (this.#io === undefined) this.fill(ROUND_BYTES);
     else {
       this.#readAhead(this.#io);

@@ -21,6 +21,9 @@ export class PcapReader extends CaptureReader {
   /** Longer frames are a fault. */
   readonly #longest: number;
   readonly #fcs: number;
+  /** Whole ms of the last frame's time: its second, and the ms within that as ns. */
+  #seconds = -1;
+  #msAsNs = 0;
 
   /** Reads the header; the caller has seen the magic number. */
   constructor(source: CaptureSource) {
@@ -65,13 +68,24 @@ export class PcapReader extends CaptureReader {
       );
     }
     const { pos } = source;
-    const fractionNs = this.view.getUint32(pos + 4, little) * this.#unitNs;
-    const fractionMs = Math.floor(fractionNs / 1e6);
-    this.timeMs = this.view.getUint32(pos, little) * 1000 + fractionMs;
-    this.timeNs = fractionNs - fractionMs * 1e6;
+    this.#readTime(this.view.getUint32(pos, little), this.view.getUint32(pos + 4, little) * this.#unitNs);
     this.hand(pos + PCAP_RECORD_LEN, len, this.view.getUint32(pos + 12, little), this.#fcs);
     source.pos = pos + PCAP_RECORD_LEN + len;
     return STEP_FRAME;
+  }
+
+  /** Most frames share their ms with the one before: then no division is needed. */
+  #readTime(seconds: number, fractionNs: number): void {
+    const ns = fractionNs - this.#msAsNs;
+    if (seconds === this.#seconds && ns >= 0 && ns < 1e6) {
+      this.timeNs = ns;
+      return;
+    }
+    const fractionMs = Math.floor(fractionNs / 1e6);
+    this.#seconds = seconds;
+    this.#msAsNs = fractionMs * 1e6;
+    this.timeMs = seconds * 1000 + fractionMs;
+    this.timeNs = fractionNs - this.#msAsNs;
   }
 }
 
