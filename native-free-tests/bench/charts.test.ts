@@ -27,10 +27,32 @@ describe('logTicks', () => {
 describe('charts', () => {
   it('escape labels, which may be commands', () => {
     const bar = { value: 1, lowest: 1, highest: 2, limited: true, colour: '#000' };
-    const svg = barChart([{ ...bar, label: 'a <b> & "c"' }], String);
+    const svg = barChart([{ ...bar, label: 'a <b> & "c"' }], 'kpps', String);
     expect(svg).toContain(escapeHtml('a <b> & "c"'));
     expect(svg).not.toContain('<b>');
     expect(svg).toContain('≥ 1 (1–2)');
+  });
+  it('give a value its whisker, and a lower bound an open end', () => {
+    const bar = { label: 'x', value: 50, lowest: 20, highest: 80, colour: '#000' };
+    const closed = barChart([{ ...bar, limited: false }], 'kpps', String);
+    const open = barChart([{ ...bar, limited: true }], 'kpps', String);
+    expect(closed).toMatch(/class="axis" d="M([\d.]+) 15L([\d.]+) 15/);
+    expect(open.length).toBeGreaterThan(closed.length);
+    expect(open).toContain('≥ 50 (20–80)');
+  });
+  it('draw 0 below the powers of ten, and mark a value', () => {
+    const points = [
+      { x: 1, y: 0 },
+      { x: 2, y: 0.01 },
+      { x: 3, y: 10 },
+    ];
+    const axes = { x: 'x', y: 'y', scale: 'log0', mark: { y: 0.5, label: 'half' } } as const;
+    const svg = pointChart([{ label: 's', colour: '#000', line: false, points }], axes);
+    const cy = Array.from(svg.matchAll(/cy="([\d.]+)"/g), (m) => Number(m[1]));
+    expect(cy).toHaveLength(3);
+    expect(cy[0]).toBeGreaterThan(cy[1]);
+    expect(cy[1]).toBeGreaterThan(cy[2]);
+    expect(svg).toContain('half');
   });
   it('put larger values further up and to the right, and leave out what is no number', () => {
     const points = [

@@ -2,13 +2,21 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Outcome, searchRates } from '../../src/bench/search.ts';
+import { type Outcome, type SearchOptions, searchRates } from '../../src/bench/search.ts';
 
 const BOUNDS = [
   { name: 'pdr', lossRatio: 0.005 },
   { name: 'ndr', lossRatio: 0 },
 ];
 const PRECISION = 0.02;
+const PHASES = [
+  { seconds: 0.25, precision: 0.06 },
+  { seconds: 1, precision: PRECISION },
+];
+
+const optionsFor = (trial: SearchOptions<Outcome>['trial'], flood: Outcome, firstPps: number) => ({
+  ...{ trial, bounds: BOUNDS, phases: PHASES, flood, firstPps, leastPps: 1000 },
+});
 
 /** A device that drops nothing up to `ndr`, grows to 0.5 % at `pdr`, and from there sends no more than that. */
 function device(ndr: number, pdr: number, generatorMost: number) {
@@ -31,8 +39,7 @@ async function search(ndr: number, pdr: number, generatorMost: number) {
   const { trial, count } = device(ndr, pdr, generatorMost);
   const flood = await trial(Number.MAX_VALUE);
   const firstPps = flood.offeredPps * (1 - flood.lossRatio) * 1.02;
-  const options = { trial, bounds: BOUNDS, flood, firstPps, precision: PRECISION, leastPps: 1000 };
-  const { found, trials } = await searchRates(options);
+  const { found, trials } = await searchRates(optionsFor(trial, flood, firstPps));
   return { pdr: found[0], ndr: found[1], trials, count: count() };
 }
 
@@ -64,7 +71,24 @@ describe('searchRates', () => {
 
   it('does both bounds in less than two searches, because a trial for one narrows the other', async () => {
     const both = await search(480_000, 500_000, 1_000_000);
-    expect(both.trials.length).toBeLessThan(14);
+    expect(both.trials.length).toBeLessThan(18);
+  });
+
+  it('lets no short trial count for what is found', async () => {
+    // Queues of a tenth of a second take what comes too much, so a short trial passes at rates that a full one does not.
+    const lengths: number[] = [];
+    const trial = async (offeredPps: number, seconds = 1): Promise<Outcome> => {
+      lengths.push(seconds);
+      const limit = seconds < 1 ? 560_000 : 500_000;
+      const lossRatio = Math.max(0, 1 - limit / offeredPps);
+      return { offeredPps, lossRatio, backlogRatio: lossRatio };
+    };
+    const flood = await trial(1e6);
+    const { found } = await searchRates(optionsFor(trial, flood, 5e5));
+    expect(found[1].best?.offeredPps).toBeLessThanOrEqual(500_000);
+    expect(found[1].best?.offeredPps).toBeGreaterThan(488_000);
+    expect(lengths.slice(1)).toContain(0.25);
+    expect(lengths.indexOf(1, 1)).toBeGreaterThan(lengths.lastIndexOf(0.25));
   });
 
   it('says that the generator was the limit when a flood passes, without another trial', async () => {
@@ -91,14 +115,7 @@ describe('searchRates', () => {
       backlogRatio: 0.1,
     });
     const flood = await trial(1e6);
-    const { found } = await searchRates({
-      trial,
-      bounds: BOUNDS,
-      flood,
-      firstPps: 9e5,
-      precision: PRECISION,
-      leastPps: 1000,
-    });
+    const { found } = await searchRates(optionsFor(trial, flood, 9e5));
     expect(found.map((f) => f.best)).toEqual([undefined, undefined]);
   });
 
@@ -109,7 +126,7 @@ describe('searchRates', () => {
       backlogRatio: Math.max(0, 1 - 400_000 / offeredPps),
     });
     const flood = await trial(1e6);
-    const options = { trial, bounds: BOUNDS, flood, firstPps: 4e5, precision: PRECISION, leastPps: 1000 };
+    const options = optionsFor(trial, flood, 4e5);
     const { found } = await searchRates(options);
     expect(found[1].best?.offeredPps).toBeLessThan(400_000 * 1.025);
     expect(found[1].best?.offeredPps).toBeGreaterThan(390_000);
@@ -124,7 +141,7 @@ describe('searchRates', () => {
       return { offeredPps, lossRatio, backlogRatio: lossRatio };
     };
     const flood = await trial(1e6);
-    const options = { trial, bounds: BOUNDS, flood, firstPps: 4e5, precision: PRECISION, leastPps: 1000 };
+    const options = optionsFor(trial, flood, 4e5);
     const { found } = await searchRates(options);
     expect(found[0].best?.offeredPps).toBeLessThanOrEqual(350_000);
   });
@@ -138,7 +155,7 @@ describe('searchRates', () => {
       return { offeredPps, lossRatio, backlogRatio: lossRatio };
     };
     const flood = await trial(Number.MAX_VALUE);
-    const options = { trial, bounds: BOUNDS, flood, firstPps: 5e5, precision: PRECISION, leastPps: 1000 };
+    const options = optionsFor(trial, flood, 5e5);
     const { found, trials } = await searchRates(options);
     expect(found[0].best?.offeredPps).toBe(300_000);
     expect(found[0].limited).toBe(true);

@@ -4,27 +4,34 @@ import {
   type BpfLine,
   emitFrame,
   everyFrameFilter,
+  forwardedFrameFilter,
   frameBytes,
   frameFault,
   goodFrameFilter,
   MAC,
   MAC_HI,
   STAMP_AT,
+  sizeProgram,
   stampedFrameFilter,
   tcBytecode,
+  ttlUnchanged,
   type WireMode,
 } from '../../src/bench/wire-frame.ts';
 import { ethernetSetDst, ethernetSetSrc } from '../../src/wire/ethernet.ts';
 import { ipv4Check, ipv4DecrementTtl } from '../../src/wire/ipv4.ts';
 
 /** Runs classic BPF of the few instructions that the filters have. */
-function runBpf(lines: readonly BpfLine[], view: DataView): number {
+function runBpf(lines: readonly BpfLine[], view: DataView, bytes = 60): number {
   let accumulator = 0;
   for (let pc = 0; ; ) {
     const [code, jt, jf, k] = lines[pc++];
-    if (code === 0x20) accumulator = view.getUint32(k);
-    else if (code === 0x28) accumulator = view.getUint16(k);
-    else if (code === 0x30) accumulator = view.getUint8(k);
+    const at = k >= 0xffe0_0000 ? k - 0xffe0_0000 : k; // SKF_LL_OFF
+    if (code === 0x20) accumulator = view.getUint32(at);
+    else if (code === 0x28) accumulator = view.getUint16(at);
+    else if (code === 0x30) accumulator = view.getUint8(at);
+    else if (code === 0x80) accumulator = bytes;
+    else if (code === 0x25) pc += accumulator > k ? jt : jf;
+    else if (code === 0x35) pc += accumulator >= k ? jt : jf;
     else if (code === 0x15) pc += accumulator === k ? jt : jf;
     else if (code === 0x06) return k;
     else throw new Error(`code ${code}`);
@@ -88,6 +95,41 @@ describe.each(['l3', 'l2'] as const)('frames in %s', (mode) => {
     spoil(view);
     expect(frameFault(view, 0, mode)).toBe(fault);
     if (fault === 'ttl' || fault === 'destination-mac') expect(runBpf(goodFrameFilter(mode), view)).toBe(0);
+  });
+});
+
+describe('a router that leaves the TTL alone', () => {
+  it('is counted, and its frames are right but told apart', () => {
+    const view = frame('l3');
+    ethernetSetDst(view, 0, MAC_HI, MAC.s0);
+    ethernetSetSrc(view, 0, MAC_HI, MAC.d1);
+    expect(frameFault(view, 0, 'l3')).toBeUndefined();
+    expect(ttlUnchanged(view, 0)).toBe(true);
+    expect(ttlUnchanged(forward(frame('l3'), 'l3'), 0)).toBe(false);
+    expect(runBpf(goodFrameFilter('l3'), view)).toBe(2);
+  });
+});
+
+describe('sizeProgram', () => {
+  it.each(['l3', 'l2'] as const)('gives what came out of the device in %s the number of its size', (mode) => {
+    const view = forward(frame(mode), mode);
+    const program = sizeProgram(mode, [60, 123, 1514]);
+    const numbers = [60, 61, 123, 124, 1514, 1515].map((bytes) => runBpf(program, view, bytes - 14));
+    expect(numbers).toEqual([0, 1, 1, 2, 2, 3]);
+    view.setUint8(11, 9); // another sender
+    expect(runBpf(program, view, 46)).toBe(3);
+    const other = forward(frame(mode), mode);
+    other.setUint8(22, 5);
+    expect(runBpf(program, other, 46)).toBe(mode === 'l3' ? 3 : 0);
+  });
+});
+
+describe('forwardedFrameFilter', () => {
+  it('counts frames without our mark, if they come from the device to the sink', () => {
+    const view = forward(frame('l3'), 'l3');
+    view.setUint32(42, 0);
+    expect(runBpf(forwardedFrameFilter('l3'), view)).toBe(2);
+    expect(runBpf(forwardedFrameFilter('l3'), frame('l3'))).toBe(0);
   });
 });
 

@@ -1,4 +1,5 @@
-// The processes that `bench wire` puts into its namespaces: `bench-agent generator DEVICE` and `bench-agent sink DEVICE MODE PREFIX`.
+// The processes that `bench wire` puts into its namespaces: `bench-agent generator DEVICE`, `bench-agent sink DEVICE MODE PREFIX`, and
+// beside a Nearhop with many routes `bench-agent routes COUNT`.
 // Each reads requests from stdin, one JSON value a line, and answers each with one line. When stdin ends, whoever
 // started it is gone: the sink, which is idle during a trial, then removes what was made, so that also a `kill -9` leaves nothing.
 //
@@ -7,11 +8,17 @@
 import { createInterface } from 'node:readline';
 import { NearhopError } from '../base/errors.ts';
 import { Generator, type Load } from './generator.ts';
+import { announceRoutes } from './route-announcer.ts';
 import { Sink } from './sink.ts';
+import { SizeCounter } from './size-counter.ts';
 import type { WireMode } from './wire-frame.ts';
 import { removeWire } from './wire-remove.ts';
 
-export type AgentRequest = { readonly do: 'prepare' | 'send'; readonly load: Load } | { readonly do: 'take' };
+export type AgentRequest =
+  | { readonly do: 'prepare' | 'send'; readonly load: Load }
+  | { readonly do: 'take' }
+  /** Frames by size since the last time; the first counts from then on. */
+  | { readonly do: 'sizes' };
 export type AgentReply =
   | { readonly ok: true; readonly data: unknown }
   | { readonly ok: false; readonly code: string; readonly message: string; readonly hint: string | null };
@@ -24,7 +31,11 @@ function sayError(error: unknown): void {
   say({ ok: false, code, message, hint: hint ?? null });
 }
 
-function createAnswerer(role: string, device: string, mode: WireMode): (request: AgentRequest) => unknown {
+async function createAnswerer(
+  role: string,
+  device: string,
+  mode: WireMode,
+): Promise<(request: AgentRequest) => unknown> {
   if (role === 'generator') {
     const generator = new Generator(device);
     return (request) => {
@@ -33,14 +44,26 @@ function createAnswerer(role: string, device: string, mode: WireMode): (request:
       throw new Error(`a generator does not ${request.do}`);
     };
   }
+  if (role === 'routes') {
+    await announceRoutes(Number(device));
+    return () => {
+      throw new Error('routes are announced, and nothing else');
+    };
+  }
   const sink = new Sink(device, mode);
-  return () => sink.take();
+  let sizes: SizeCounter | undefined;
+  return (request) => {
+    if (request.do === 'take') return sink.take();
+    if (request.do !== 'sizes') throw new Error(`a sink does not ${request.do}`);
+    sizes ??= new SizeCounter(device, mode);
+    return sizes.take();
+  };
 }
 
 const [role = '', device = '', mode = '', prefix = ''] = process.argv.slice(2);
 for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {}); // Ctrl-C is its parent's affair
 try {
-  const answer = createAnswerer(role, device, mode as WireMode);
+  const answer = await createAnswerer(role, device, mode as WireMode);
   say({ ok: true, data: null });
   createInterface({ input: process.stdin })
     .on('line', (line) => {

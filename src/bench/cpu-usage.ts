@@ -20,8 +20,11 @@ export interface CpuSnapshot {
   readonly stolenMs: number;
 }
 
-/** @param dutNamespace name of the network namespace of the device under test */
-export function takeCpuSnapshot(dutNamespace: string): CpuSnapshot {
+/**
+ * @param dutNamespace name of the network namespace of the device under test
+ * @param beside processes there that are ours
+ */
+export function takeCpuSnapshot(dutNamespace: string, beside: ReadonlySet<number> = new Set()): CpuSnapshot {
   const processes = new Map<number, ProcessUsage>();
   const dut = new Set<number>();
   const net = `net:[${statSync(`/run/netns/${dutNamespace}`).ino}]`;
@@ -30,7 +33,7 @@ export function takeCpuSnapshot(dutNamespace: string): CpuSnapshot {
     const usage = parseStat(readOr(`/proc/${name}/stat`));
     if (usage === undefined) continue;
     processes.set(Number(name), { ...usage, cpuMs: exactCpuMs(name) ?? usage.cpuMs });
-    if (networkNamespace(name) === net) dut.add(Number(name));
+    if (networkNamespace(name) === net && !beside.has(Number(name))) dut.add(Number(name));
   }
   return { processes, dut, stolenMs: parseStolen(readOr('/proc/stat')) };
 }

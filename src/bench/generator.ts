@@ -4,9 +4,13 @@
 // Frames are sent in batches by sendmmsg past the queueing discipline; each message is the frame's first 60 bytes, and zeros
 // that all frames share. A part of the batches has the time of sending in its first frame.
 
+import { NearhopError } from '../base/errors.ts';
+import { openCapture } from '../pcap/open-capture.ts';
 import { MessageVector } from '../ports/message-vector.ts';
 import { loadNative, type Native, type NativeMemory } from '../ports/native.ts';
 import { bindTo, openPacketSocket, setOption, setPacketOption } from './packet-socket.ts';
+import { loadTraffic, type TrafficSummary } from './traffic.ts';
+import { TrafficSender } from './traffic-sender.ts';
 import {
   emitFrame,
   FRAME_MAX,
@@ -42,6 +46,12 @@ export interface Load {
   /** Frames a second; 0 for as many as go. */
   readonly pps: number;
   readonly seconds: number;
+  /** A capture that is sent instead; then `size`, `flows`, `routes` and `pps` do not count. */
+  readonly traffic?: {
+    readonly path: string;
+    /** How much faster than captured; 0 for as fast as it goes. */
+    readonly speed: number;
+  };
 }
 
 /** What a trial has sent. */
@@ -53,6 +63,10 @@ export interface Sent {
   readonly seconds: number;
   /** Mean bytes of a frame, without FCS. */
   readonly meanBytes: number;
+  /** Of a capture: offered frames of each size (SIZE_CLASSES). */
+  readonly bySize?: readonly number[];
+  /** Of a capture: how far the generator fell behind its pace, ms. */
+  readonly behindMs?: number;
 }
 
 interface Frames {
@@ -69,6 +83,9 @@ export class Generator {
   readonly #zeros: NativeMemory;
   readonly #now: NativeMemory;
   #frames: Frames | undefined;
+  #traffic:
+    | { readonly path: string; readonly summary: TrafficSummary; readonly sender: TrafficSender }
+    | undefined;
 
   /** Opens `device` in the namespace of this process. */
   constructor(device: string) {
@@ -82,9 +99,32 @@ export class Generator {
     this.#now = native.alloc(16);
   }
 
-  /** Writes the frames of a load, if they are not there yet: before the trial, since a million takes a second. */
-  prepare(load: Load): void {
-    const { mode, size, flows, routes } = load;
+  /**
+   * Writes the frames of a load, if they are not there yet: before the trial, since a million takes a second. Says what a
+   * capture has. Throws `capture-…` errors.
+   */
+  prepare(load: Load): TrafficSummary | undefined {
+    if (load.traffic === undefined) return void this.#prepareFrames(load);
+    const { path } = load.traffic;
+    if (this.#traffic?.path !== path) {
+      this.#frames = undefined;
+      const reader = openCapture(path);
+      try {
+        const traffic = loadTraffic(reader, load.mode);
+        if (traffic.summary.frames === 0) throw nothingToSend(path, traffic.summary);
+        const probe = this.#native.alloc(STRIDE);
+        const stamp = (): void => this.#stamp(probe, STAMP_AT);
+        const sender = new TrafficSender(this.#native, this.#fd, traffic, load.mode, probe, stamp);
+        this.#traffic = { path, summary: traffic.summary, sender };
+      } finally {
+        reader.close();
+      }
+    }
+    return this.#traffic.summary;
+  }
+
+  #prepareFrames({ mode, size, flows, routes }: Load): void {
+    const load = { mode, flows, routes };
     const key = `${mode} ${size} ${flows} ${routes}`;
     if (this.#frames?.key === key) return;
     this.#frames = undefined; // the old ones go before the new ones come
@@ -106,6 +146,10 @@ export class Generator {
   /** Sends for `load.seconds`; blocks the thread all the while. */
   send(load: Load): Sent {
     this.prepare(load);
+    if (load.traffic !== undefined && this.#traffic !== undefined) {
+      const { bytes, ...sent } = this.#traffic.sender.send(load.traffic.speed, load.seconds);
+      return { ...sent, meanBytes: bytes / (sent.frames + sent.refused) };
+    }
     const { count, bytes, messages, meanBytes } = this.#frames as Frames;
     const { pps, seconds } = load;
     const batch = pps === 0 || pps >= 200_000 ? BATCH : pps < 20_000 ? 1 : 8;
@@ -160,4 +204,13 @@ export class Generator {
     bytes.view.setUint32(off, 0);
     bytes.view.setUint32(off + 4, 0);
   }
+}
+
+function nothingToSend(path: string, { leftOut }: TrafficSummary): NearhopError {
+  const why = Object.entries(leftOut).map(([reason, n]) => `${reason} (${n})`);
+  return new NearhopError(
+    'bench-traffic-empty',
+    `${path}: no frame of it can go through the device under test${why.length > 0 ? `: ${why.join(', ')}` : ''}`,
+    { hint: 'nearhop bench wire --help says which frames are left out' },
+  );
 }

@@ -1,11 +1,13 @@
 // A plain AF_PACKET socket (packet(7)) for the generator and the sink of `bench wire`. They do not use the port of the gateway,
 // so a fault there cannot cancel itself out.
 
-import type { Native } from '../ports/native.ts';
+import type { Native, NativeMemory } from '../ports/native.ts';
 import { SOCK_CLOEXEC } from '../ports/net-device.ts';
 import { SOL_PACKET } from '../ports/packet-ring.ts';
 import { check } from '../ports/system-error.ts';
+import type { BpfLine } from './wire-frame.ts';
 
+const BPF_LINE_BYTES = 8;
 const AF_PACKET = 17;
 const SOCK_RAW = 3;
 const SOCKADDR_LL_LEN = 20;
@@ -32,4 +34,20 @@ export function bindTo(native: Native, fd: number, device: string, receive: bool
   if (receive) address.view.setUint16(2, ETH_P_ALL);
   address.u32[1] = native.ifNameToIndex(device);
   check(native.bind(fd, address.address, SOCKADDR_LL_LEN), `bind a packet socket to ${device}`);
+}
+
+/** A program as the kernel takes it (struct sock_fprog, 16 bytes); it lives as long as the memory does. */
+export function programOf(native: Native, lines: readonly BpfLine[]): NativeMemory {
+  const memory = native.alloc(16 + lines.length * BPF_LINE_BYTES);
+  memory.u16[0] = lines.length;
+  memory.u32[2] = memory.address + 16;
+  memory.u32[3] = (memory.address + 16) / 2 ** 32;
+  lines.forEach(([code, jt, jf, k], i) => {
+    const at = 16 + i * BPF_LINE_BYTES;
+    memory.u16[at / 2] = code;
+    memory.u8[at + 2] = jt;
+    memory.u8[at + 3] = jf;
+    memory.u32[at / 4 + 1] = k;
+  });
+  return memory;
 }

@@ -8,7 +8,7 @@ import type { WireMode } from './wire-frame.ts';
 import { wireNamespace } from './wire-remove.ts';
 import { SINK_IP } from './wire-topology.ts';
 
-const ECHOES = 500;
+const ECHOES = 1000;
 const INTERVAL = '0.002';
 
 export interface Rtt {
@@ -18,7 +18,7 @@ export interface Rtt {
   readonly lost: number;
 }
 
-/** Sends 500 echoes, one every 2 ms, from the generator's side to the sink's. */
+/** Sends 1000 echoes, one every 2 ms, from the generator's side to the sink's. */
 export async function pingThrough(prefix: string, mode: WireMode): Promise<Rtt> {
   const { stdout } = await run([
     ...inNamespace(wireNamespace(prefix, 'gen'), GENERATOR_CPU),

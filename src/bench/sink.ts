@@ -4,17 +4,17 @@
 // own scheduling does not show in a latency; it reads the ring when the trial is over. All other frames are counted by the
 // tc filter that drops them (wire-topology.ts), which costs the device under test least: one look at the frame.
 
-import { loadNative, type Native, type NativeMemory } from '../ports/native.ts';
+import { loadNative } from '../ports/native.ts';
 import { SOL_PACKET, TP_STATUS_KERNEL, TP_STATUS_USER, tpMac, tpSnapLen } from '../ports/packet-ring.ts';
 import { check } from '../ports/system-error.ts';
-import { bindTo, openPacketSocket, setPacketOption } from './packet-socket.ts';
+import { bindTo, openPacketSocket, programOf, setPacketOption } from './packet-socket.ts';
 import { percentile } from './spread.ts';
 import {
-  type BpfLine,
   type FrameFault,
   frameFault,
   STAMP_AT,
   stampedFrameFilter,
+  ttlUnchanged,
   type WireMode,
 } from './wire-frame.ts';
 
@@ -31,13 +31,14 @@ const BLOCKS = 64;
 const RING_BYTES = BLOCKS * BLOCK_BYTES;
 export const SINK_SLOTS = RING_BYTES / SLOT_BYTES;
 const PAGE = 4096;
-const BPF_LINE_BYTES = 8;
 
 /** What the sampled frames of one trial say. */
 export interface Samples {
   readonly frames: number;
   /** How many were wrong, by what was wrong. */
   readonly faults: Readonly<Partial<Record<FrameFault, number>>>;
+  /** How many of the right ones still had the TTL that they were sent with: always all of a bridge's. */
+  readonly ttlUnchanged: number;
   /** One-way latency of the right ones, µs; NaN of none. */
   readonly latencyUs: {
     readonly lowest: number;
@@ -61,7 +62,11 @@ export class Sink {
     const native = loadNative();
     this.#mode = mode;
     const fd = openPacketSocket(native);
-    attachFilter(native, fd, stampedFrameFilter());
+    const program = programOf(native, stampedFrameFilter());
+    check(
+      native.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, program.address, 16),
+      'attach the filter of the sink',
+    );
     setPacketOption(native, fd, PACKET_IGNORE_OUTGOING, 1);
     setPacketOption(native, fd, PACKET_VERSION, TPACKET_V2);
     const request = native.alloc(16);
@@ -83,14 +88,17 @@ export class Sink {
     const faults: Partial<Record<FrameFault, number>> = {};
     let frames = 0;
     let right = 0;
+    let unchanged = 0;
     for (; frames < SINK_SLOTS; frames++) {
       const slot = this.#base + this.#head * SLOT_BYTES;
       if ((Atomics.load(this.#status, slot >>> 2) & TP_STATUS_USER) === 0) break;
       const off = slot + tpMac(this.#view, slot);
       const fault =
         tpSnapLen(this.#view, slot) < STAMP_AT + 8 ? 'ether-type' : frameFault(this.#view, off, this.#mode);
-      if (fault === undefined) this.#latency[right++] = this.#latencyUs(slot, off);
-      else faults[fault] = (faults[fault] ?? 0) + 1;
+      if (fault === undefined) {
+        this.#latency[right++] = this.#latencyUs(slot, off);
+        if (ttlUnchanged(this.#view, off)) unchanged++;
+      } else faults[fault] = (faults[fault] ?? 0) + 1;
       Atomics.store(this.#status, slot >>> 2, TP_STATUS_KERNEL);
       this.#head = this.#head + 1 === SINK_SLOTS ? 0 : this.#head + 1;
     }
@@ -98,6 +106,7 @@ export class Sink {
     return {
       frames,
       faults,
+      ttlUnchanged: unchanged,
       latencyUs: {
         lowest: percentile(sorted, 0),
         p50: percentile(sorted, 0.5),
@@ -115,23 +124,4 @@ export class Sink {
     const ns = view.getUint32(slot + 20, true) - view.getUint32(off + STAMP_AT + 4, true);
     return seconds * 1e6 + ns / 1000;
   }
-}
-
-/** Lets only frames through for which the program does not return 0 (struct sock_fprog). */
-function attachFilter(native: Native, fd: number, lines: readonly BpfLine[]): void {
-  const program: NativeMemory = native.alloc(lines.length * BPF_LINE_BYTES);
-  lines.forEach(([code, jt, jf, k], i) => {
-    program.u16[i * 4] = code;
-    program.u8[i * BPF_LINE_BYTES + 2] = jt;
-    program.u8[i * BPF_LINE_BYTES + 3] = jf;
-    program.u32[i * 2 + 1] = k;
-  });
-  const fprog = native.alloc(16);
-  fprog.u16[0] = lines.length;
-  fprog.u32[2] = program.address;
-  fprog.u32[3] = program.address / 2 ** 32;
-  check(
-    native.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, fprog.address, 16),
-    'attach the filter of the sink',
-  );
 }

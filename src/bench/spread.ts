@@ -25,3 +25,9 @@ export function percentile(sorted: ArrayLike<number>, q: number): number {
   if (sorted.length === 0) return Number.NaN;
   return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)];
 }
+
+/** As on an Ethernet wire: FCS, preamble and the gap between frames come to each frame. */
+const WIRE_OVERHEAD = 24;
+
+/** Gbit/s on an Ethernet wire for a frame a second of so many bytes, without FCS. */
+export const gbpsPerPps = (bytes: number): number => ((bytes + WIRE_OVERHEAD) * 8) / 1e9;

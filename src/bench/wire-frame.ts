@@ -38,6 +38,8 @@ export const MAC = { g0: 0x102, d0: 0x101, d1: 0x201, s0: 0x202 } as const;
 export const macText = (lo: number): string => formatMac(MAC_HI, lo);
 
 const SENDER_IP = 0x0a01_0002; // 10.1.0.2
+/** Of the sink, and so the next hop of all routes to it. */
+export const FAR_IP = 0x0a02_0002; // 10.2.0.2
 /** Destinations, and host routes of the device under test, are from here on. */
 export const FIRST_ROUTE = 0x0a03_0001; // 10.3.0.1
 const FIRST_PORT = 1024;
@@ -71,6 +73,12 @@ export function emitFrame(
   view.setUint32(off + MARK_AT, MARK);
 }
 
+/** A router takes one off the TTL; one that does not (DPDK's testpmd) is measured all the same, and the report says so. */
+const rightTtls = (mode: WireMode): readonly number[] =>
+  mode === 'l3' ? [SENT_TTL - 1, SENT_TTL] : [SENT_TTL];
+
+export const ttlUnchanged = (view: DataView, off: number): boolean => ipv4Ttl(view, off + IP_AT) === SENT_TTL;
+
 /** What can be wrong with a frame that came out of the device under test. */
 export type FrameFault = 'destination-mac' | 'source-mac' | 'ttl' | 'checksum' | 'destination' | 'ether-type';
 
@@ -80,7 +88,7 @@ export function frameFault(view: DataView, off: number, mode: WireMode): FrameFa
   if (ethernetDstHi(view, off) !== MAC_HI || ethernetDstLo(view, off) !== MAC.s0) return 'destination-mac';
   const from = mode === 'l3' ? MAC.d1 : MAC.g0;
   if (ethernetSrcHi(view, off) !== MAC_HI || ethernetSrcLo(view, off) !== from) return 'source-mac';
-  if (ipv4Ttl(view, off + IP_AT) !== (mode === 'l3' ? SENT_TTL - 1 : SENT_TTL)) return 'ttl';
+  if (!rightTtls(mode).includes(ipv4Ttl(view, off + IP_AT))) return 'ttl';
   if (fold16(sum16(view, off + IP_AT, 20)) !== 0xffff) return 'checksum';
   if (ipv4Dst(view, off + IP_AT) < FIRST_ROUTE) return 'destination';
   return undefined;
@@ -92,20 +100,26 @@ export type BpfLine = readonly [code: number, jt: number, jf: number, k: number]
 const LOAD_WORD = 0x20;
 const LOAD_HALF = 0x28;
 const LOAD_BYTE = 0x30;
+const LOAD_LENGTH = 0x80;
 const JUMP_EQUAL = 0x15;
+const JUMP_GREATER = 0x25;
 const RETURN = 0x06;
 
-/** A filter that returns `yes` for frames in which all fields have their values, and otherwise `no`. */
-function filter(
-  fields: readonly (readonly [load: number, at: number, value: number])[],
-  yes: number,
-  no: number,
-): BpfLine[] {
+/** A field of a frame and the values that it may have. */
+type Field = readonly [load: number, at: number, values: readonly number[]];
+
+/** A filter that returns `yes` for frames in which each field has one of its values, and otherwise `no`. */
+function filter(fields: readonly Field[], yes: number, no: number): BpfLine[] {
   const lines: BpfLine[] = [];
-  fields.forEach(([load, at, value], i) => {
-    const left = 2 * (fields.length - i) - 1; // instructions between this jump and `return no`
-    lines.push([load, 0, 0, at], [JUMP_EQUAL, 0, left, value]);
-  });
+  let left = fields.reduce((sum, [, , values]) => sum + 1 + values.length, 1); // instructions before `return no`
+  for (const [load, at, values] of fields) {
+    lines.push([load, 0, 0, at]);
+    left -= 1 + values.length;
+    values.forEach((value, i) => {
+      const after = values.length - 1 - i; // other values of this field
+      lines.push([JUMP_EQUAL, after, after === 0 ? left : 0, value]);
+    });
+  }
   lines.push([RETURN, 0, 0, yes], [RETURN, 0, 0, no]);
   return lines;
 }
@@ -117,14 +131,51 @@ const TC_ACT_SHOT = 2;
 export function goodFrameFilter(mode: WireMode): BpfLine[] {
   return filter(
     [
-      [LOAD_WORD, MARK_AT, MARK],
-      [LOAD_HALF, 0, MAC_HI],
-      [LOAD_WORD, 2, MAC.s0],
-      [LOAD_BYTE, 22, mode === 'l3' ? SENT_TTL - 1 : SENT_TTL],
+      [LOAD_WORD, MARK_AT, [MARK]],
+      [LOAD_HALF, 0, [MAC_HI]],
+      [LOAD_WORD, 2, [MAC.s0]],
+      [LOAD_BYTE, 22, rightTtls(mode)],
     ],
     TC_ACT_SHOT,
     TC_ACT_OK,
   );
+}
+
+/** For tc: drops, and so counts, whatever the device under test has sent to the sink with a right TTL; others pass. */
+export const forwardedFrameFilter = (mode: WireMode): BpfLine[] =>
+  filter(forwardedFields(mode, 0), TC_ACT_SHOT, TC_ACT_OK);
+
+/** @param base where the frame begins, as loads count */
+const forwardedFields = (mode: WireMode, base: number): Field[] => [
+  [LOAD_HALF, base, [MAC_HI]],
+  [LOAD_WORD, base + 2, [MAC.s0]],
+  [LOAD_HALF, base + 6, [MAC_HI]],
+  [LOAD_WORD, base + 8, [mode === 'l3' ? MAC.d1 : MAC.g0]],
+  ...(mode === 'l3' ? [[LOAD_BYTE, base + 22, rightTtls(mode)] as const] : []),
+];
+
+/** In front of what a fanout program sees as the packet lies its Ethernet header, from this offset on (SKF_LL_OFF). */
+const LINK_LAYER = 0xffe0_0000;
+
+/**
+ * For a fanout group: the number of the first size that a forwarded frame is not longer than, and `sizes.length` for other frames.
+ * @param sizes bytes of frames, rising
+ */
+export function sizeProgram(mode: WireMode, sizes: readonly number[]): BpfLine[] {
+  const select: BpfLine[] = [[LOAD_LENGTH, 0, 0, 0]];
+  // The length counts from behind the Ethernet header on.
+  sizes.forEach((most, i) => {
+    select.push([JUMP_GREATER, 1, 0, most - IP_AT], [RETURN, 0, 0, i]);
+  });
+  select.push([RETURN, 0, 0, sizes.length]);
+  const forwarded = filter(forwardedFields(mode, LINK_LAYER), 0, sizes.length);
+  // `return yes` gives way to the selection, and each jump to `return no` goes as much further.
+  const yes = forwarded.length - 2;
+  const test = forwarded.slice(0, yes).map(([code, jt, jf, k], i): BpfLine => {
+    const toNo = code === JUMP_EQUAL && i + 1 + jf > yes;
+    return [code, jt, toNo ? jf - 1 + select.length : jf, k];
+  });
+  return [...test, ...select, [RETURN, 0, 0, sizes.length]];
 }
 
 /** For tc: drops everything. */

@@ -8,7 +8,14 @@
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import { must } from '../lab/shell.ts';
-import { goodFrameFilter, MAC, macText, tcBytecode, type WireMode } from './wire-frame.ts';
+import {
+  forwardedFrameFilter,
+  goodFrameFilter,
+  MAC,
+  macText,
+  tcBytecode,
+  type WireMode,
+} from './wire-frame.ts';
 import { removeWire, WIRE_PARTS, wireFolder, wireNamespace } from './wire-remove.ts';
 
 /** Address that an echo through the device under test goes to. */
@@ -53,6 +60,13 @@ export async function buildWire(prefix: string, mode: WireMode): Promise<void> {
   await ip(gen, `neigh add 10.9.0.2 lladdr ${macText(MAC.s0)} dev g0 nud permanent`);
   await ip(sink, `neigh add 10.9.0.1 lladdr ${macText(MAC.g0)} dev s0 nud permanent`);
   await addTcFilter(sink, 's0', tcBytecode(goodFrameFilter(mode)));
+}
+
+/** Counts every frame that comes out of the device under test, instead of those with our mark: a capture has none. */
+export async function countEveryFrame(prefix: string, mode: WireMode): Promise<void> {
+  const ns = wireNamespace(prefix, 'sink');
+  await removeTcFilter(ns, 's0');
+  await addTcFilter(ns, 's0', tcBytecode(forwardedFrameFilter(mode)));
 }
 
 /** Puts a filter of classic BPF in front of a device's protocols; what it returns is what happens (direct action). */

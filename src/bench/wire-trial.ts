@@ -12,6 +12,8 @@ import { countFrames, countGoodFrames } from './wire-topology.ts';
 
 /** A trial counts as contaminated when others used more than this share of one CPU; a quiet machine has less than half of it. */
 const OTHERS_ALLOWED = 0.02;
+/** In a short trial it is this much: what the hypervisor takes is counted in ticks of 10 ms, so one of them says little. */
+const OTHERS_ALLOWED_MS = 15;
 const REPEATS = 2;
 const DRAIN_STEP_MS = 60;
 const DRAIN_STEPS = 12;
@@ -29,6 +31,12 @@ export interface TrialResult extends Outcome {
   /** Others used the CPUs, or the generator could not keep its rate; also in the repetitions. */
   readonly contaminated: boolean;
   readonly samples: Samples;
+  /** The generator could not keep the pace of a capture. */
+  readonly behind: boolean;
+  /** Seconds that were asked for. */
+  readonly seconds: number;
+  /** Of a capture: what was offered and what came, for each of SIZE_CLASSES. */
+  readonly bySize: readonly { readonly offered: number; readonly came: number }[];
 }
 
 /** What takes part in a trial. */
@@ -36,6 +44,8 @@ export interface Wire {
   readonly prefix: string;
   readonly generator: Agent;
   readonly sink: Agent;
+  /** Processes of ours in the namespace of the device under test. */
+  readonly beside: ReadonlySet<number>;
   readonly signal: AbortSignal;
 }
 
@@ -50,23 +60,31 @@ export async function runTrial(wire: Wire, load: Load): Promise<TrialResult> {
 }
 
 async function runOnce(wire: Wire, load: Load): Promise<TrialResult> {
-  const { prefix, generator, sink, signal } = wire;
+  const { prefix, generator, sink, beside, signal } = wire;
   const dut = wireNamespace(prefix, 'dut');
   signal.throwIfAborted();
   await generator.ask({ do: 'prepare', load });
   await sink.ask({ do: 'take' }); // what is left of the trial before
+  if (load.traffic !== undefined) await sink.ask({ do: 'sizes' }); // as above
   const goodBefore = await countGoodFrames(prefix);
   const before = countFrames(sink.pid);
-  const cpuBefore = takeCpuSnapshot(dut);
+  const cpuBefore = takeCpuSnapshot(dut, beside);
   const sent = (await generator.ask({ do: 'send', load })) as Sent;
-  const atEnd = countFrames(sink.pid) - before;
-  const cpuAfter = takeCpuSnapshot(dut);
-  const all = await drain(before, sink.pid);
-  const good = (await countGoodFrames(prefix)) - goodBefore;
+  const cameAtEnd = countFrames(sink.pid) - before;
+  const cpuAfter = takeCpuSnapshot(dut, beside);
+  const allCame = await drain(before, sink.pid);
+  const goodCame = (await countGoodFrames(prefix)) - goodBefore;
   const samples = (await sink.ask({ do: 'take' })) as Samples;
+  const sizes = load.traffic === undefined ? [] : ((await sink.ask({ do: 'sizes' })) as number[]);
+  // The probes between the frames of a capture are no part of it.
+  const wrong = Object.values(samples.faults).reduce((sum, n) => sum + n, 0);
+  const probes = load.traffic === undefined ? 0 : samples.frames - wrong;
+  const all = Math.max(0, allCame - probes);
+  const good = Math.max(0, goodCame - probes);
   const offered = sent.frames + sent.refused;
+  const atEnd = Math.max(0, cameAtEnd - probes);
   const rightShare = all === 0 ? 0 : Math.min(1, good / all);
-  const parts = new Set([process.pid, generator.pid, sink.pid]);
+  const parts = new Set([process.pid, generator.pid, sink.pid, ...beside]);
   const use = cpuUse(cpuBefore, cpuAfter, parts);
   const otherCpu = use.otherMs / sent.seconds / 1000;
   return {
@@ -77,8 +95,13 @@ async function runOnce(wire: Wire, load: Load): Promise<TrialResult> {
     meanBytes: sent.meanBytes,
     dutCpu: use.dutMs / sent.seconds / 1000,
     otherCpu,
-    contaminated: otherCpu > OTHERS_ALLOWED || offered < load.pps * load.seconds * OFFER_SHORT,
+    contaminated:
+      use.otherMs > Math.max(OTHERS_ALLOWED * sent.seconds * 1000, OTHERS_ALLOWED_MS) ||
+      offered < load.pps * load.seconds * OFFER_SHORT,
     samples,
+    behind: (sent.behindMs ?? 0) > load.seconds * 1000 * (1 - OFFER_SHORT),
+    seconds: load.seconds,
+    bySize: (sent.bySize ?? []).map((n, i) => ({ offered: n, came: i === 0 ? sizes[i] - probes : sizes[i] })),
   };
 }
 

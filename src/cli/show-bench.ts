@@ -1,13 +1,12 @@
 // What a benchmark measured, for people: each figure with its spread.
 
-import { dutName } from '../bench/dut-name.ts';
 import type { FibReport } from '../bench/fib.ts';
 import type { ForwardReport } from '../bench/forward.ts';
 import type { ForwardWorkersReport } from '../bench/forward-workers.ts';
 import type { ReplayBenchReport } from '../bench/replay.ts';
-import type { Spread } from '../bench/spread.ts';
+import { gbpsPerPps, type Spread } from '../bench/spread.ts';
 import type { TcpReport } from '../bench/tcp.ts';
-import type { RateFigure, WireReport, WireResult } from '../bench/wire.ts';
+import type { RateFigure, TrafficResult, WireReport, WireResult } from '../bench/wire-report.ts';
 import type { Style } from './style.ts';
 import { type Cell, type Column, formatTable } from './table.ts';
 
@@ -15,12 +14,13 @@ const left = (head: string): Column => ({ head });
 const right = (head: string): Column => ({ head, align: 'right' });
 
 export function formatWire(report: WireReport, style: Style): string {
-  const { mode, routes, flows, rounds, secondsPerTrial, idle, results } = report;
+  const { mode, routes, flows, rounds, secondsPerTrial, idle, results, traffic, problems } = report;
+  const load = traffic === undefined ? `${flows} flows` : `the capture ${traffic.capture}`;
   const blocks = [
-    `${mode}, ${routes} routes, ${flows} flows, ${rounds} rounds, trials of ${secondsPerTrial} s; ` +
+    `${mode}, ${routes} routes, ${load}, ${rounds} rounds, trials of ${secondsPerTrial} s; ` +
       'median (lowest–highest) of the rounds\n' +
       `generator alone: ${spreadText(report.generatorPps, 1 / 1000, 0)} kpps`,
-    formatTable(
+    block(
       [
         left('DUT'),
         right('Bytes'),
@@ -30,18 +30,19 @@ export function formatWire(report: WireReport, style: Style): string {
         right('MRR Gbit/s'),
       ].concat([right('CPU'), right('Trials'), right('Disturbed')]),
       results.map((r): Cell[] => [
-        [dutName(r.dut), style.bold],
+        [r.dut, style.bold],
         r.size,
         rateCell(r.mrr),
         rateCell(r.pdr),
         rateCell(r.ndr),
-        gbps(r),
+        spreadText(r.mrr.pps, gbpsPerPps(r.meanBytes), 2),
         r.floodCpu.median.toFixed(2),
         r.trials,
         r.contaminated > 0 ? [String(r.contaminated), style.warn] : 0,
       ]),
       style,
     ),
+    ...(traffic === undefined ? [] : trafficBlocks(traffic, style)),
     block(
       [
         left('DUT'),
@@ -52,7 +53,7 @@ export function formatWire(report: WireReport, style: Style): string {
         right('RSS MiB'),
       ],
       idle.map((r) => [
-        [dutName(r.dut), style.bold],
+        [r.dut, style.bold],
         spreadText(r.rttP50Us, 1, 0),
         spreadText(r.rttP99Us, 1, 0),
         `${r.lost} of ${r.echoes}`,
@@ -62,29 +63,82 @@ export function formatWire(report: WireReport, style: Style): string {
       style,
     ),
     block(
-      [
-        left('DUT'),
-        right('Bytes'),
-        right('Load'),
-        right('One way p50 µs'),
+      [left('DUT'), right('Bytes'), right('Load'), right('One way p50 µs'), right('p90 µs')].concat([
         right('p99 µs'),
+        right('Highest µs'),
         right('Samples'),
-      ],
+      ]),
       results.flatMap((r) =>
         r.latency.map((l): Cell[] => [
-          [dutName(r.dut), style.bold],
+          [r.dut, style.bold],
           r.size,
-          `${l.share * 100} % of PDR`,
+          l.share === 0 ? `idle, ${l.pps} pps` : `${l.share * 100} % of PDR`,
           spreadText(l.p50Us, 1, 0),
+          spreadText(l.p90Us, 1, 0),
           spreadText(l.p99Us, 1, 0),
+          spreadText(l.highestUs, 1, 0),
           l.samples,
         ]),
       ),
       style,
     ),
-    ...results.filter((r) => Object.keys(r.faults).length > 0).map((r) => style.bad(faultLine(r))),
+    [...results, ...(traffic?.results ?? [])]
+      .filter((r) => r.ttlUnchanged)
+      .map((r) => r.dut)
+      .filter((dut, i, all) => all.indexOf(dut) === i)
+      .map((dut) => `${dut} leaves the TTL unchanged, so it does less than a router`)
+      .join('\n'),
+    ...results
+      .filter((r) => Object.keys(r.faults).length > 0)
+      .map((r) => style.bad(faultLine(r, `${r.size} bytes`))),
+    ...(traffic?.results ?? [])
+      .filter((r) => Object.keys(r.faults).length > 0)
+      .map((r) => style.bad(faultLine(r, paceText(r.speed)))),
+    ...problems.map((problem) => style.bad(problem)),
   ];
   return blocks.filter((text) => text !== '').join('\n\n');
+}
+
+function trafficBlocks({ summary, results }: NonNullable<WireReport['traffic']>, style: Style): string[] {
+  const leftOut = Object.entries(summary.leftOut).map(([reason, n]) => `${n} ${reason}`);
+  return [
+    `${summary.frames} frames of ${summary.meanBytes.toFixed(0)} bytes on average in ${summary.seconds.toFixed(3)} s` +
+      (leftOut.length === 0 ? '' : `; left out: ${leftOut.join(', ')}`) +
+      (summary.cut ? '; the rest of the capture is not sent' : ''),
+    formatTable(
+      [left('DUT'), right('Pace'), right('Offered kpps'), right('Forwarded kpps'), right('Loss %')].concat([
+        right('Probes p50 µs'),
+        right('p99 µs'),
+        right('Trials'),
+        right('Disturbed'),
+      ]),
+      results.map((r): Cell[] => [
+        [r.dut, style.bold],
+        paceText(r.speed),
+        spreadText(r.offeredPps, 1 / 1000, 1),
+        `${r.limited ? '>=' : ''}${spreadText(r.forwardedPps, 1 / 1000, 1)}`,
+        spreadText(r.lossRatio, 100, 3),
+        r.p50Us === undefined ? '-' : spreadText(r.p50Us, 1, 0),
+        r.p99Us === undefined ? '-' : spreadText(r.p99Us, 1, 0),
+        r.trials,
+        r.contaminated > 0 ? [String(r.contaminated), style.warn] : 0,
+      ]),
+      style,
+    ),
+    formatTable(
+      [left('DUT'), right('Pace'), right('Up to bytes'), right('Offered'), right('Loss %')],
+      results.flatMap((r) =>
+        r.bySize.map((s): Cell[] => [
+          [r.dut, style.bold],
+          paceText(r.speed),
+          s.mostBytes,
+          s.offered,
+          spreadText(s.lossRatio, 100, 3),
+        ]),
+      ),
+      style,
+    ),
+  ];
 }
 
 export function formatFib(report: FibReport, style: Style): string {
@@ -228,14 +282,9 @@ function rateCell(rate: RateFigure | null | undefined): string {
 const spreadText = ({ median, lowest, highest }: Spread, factor: number, digits: number): string =>
   `${(median * factor).toFixed(digits)} (${(lowest * factor).toFixed(digits)}–${(highest * factor).toFixed(digits)})`;
 
-/** As on an Ethernet wire: with FCS, preamble and the gap between frames (20 bytes and 4). */
-const WIRE_OVERHEAD = 24;
-const gbps = (r: WireResult): string =>
-  ((r.mrr.pps.median * (r.meanBytes + WIRE_OVERHEAD) * 8) / 1e9).toFixed(2);
+const paceText = (speed: number): string => (speed === 0 ? 'max' : `x${speed}`);
 
-const faultLine = (r: WireResult): string =>
-  `${r.dut}, ${r.size} bytes: of ${r.sampled} frames that were looked at, wrong were ${Object.entries(
-    r.faults,
-  )
+const faultLine = (r: WireResult | TrafficResult, what: string): string =>
+  `${r.dut}, ${what}: of ${r.sampled} frames that were looked at, wrong were ${Object.entries(r.faults)
     .map(([fault, n]) => `${n} in ${fault}`)
     .join(', ')}`;

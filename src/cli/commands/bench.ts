@@ -9,6 +9,7 @@ import type { TcpCaseName } from '../../bench/tcp.ts';
 import type { WirePorts } from '../../bench/wire-dut.ts';
 import type { FrameSize, WireMode } from '../../bench/wire-frame.ts';
 import type { Context } from '../context.ts';
+import { UsageError } from '../output.ts';
 import {
   formatFib,
   formatForward,
@@ -28,7 +29,10 @@ interface WireCommandOptions {
   readonly flows: number;
   readonly trials: number;
   readonly seconds: number;
+  readonly idle: number;
   readonly mrrOnly?: boolean;
+  readonly traffic?: string;
+  readonly pace?: readonly number[];
   readonly report?: string;
 }
 
@@ -69,11 +73,18 @@ The wire is three namespaces, made for the run and removed again; it needs root 
   gen: g0 10.1.0.2 ---- d0 10.1.0.1 :dut: d1 10.2.0.1 ---- s0 10.2.0.2 :sink
 
 A command as DUT runs in the namespace in the middle, in the foreground, on CPU 1; d0 and d1 are up and have no addresses. Its
-environment has BENCH_MODE and BENCH_ROUTES. It answers ARP; for l3 it has the addresses above, routes 10.1.0.0/24 to d0,
-10.2.0.0/24 to d1, and BENCH_ROUTES host routes 10.3.0.1, 10.3.0.2, ... by 10.2.0.2; for l2 it bridges d0 and d1.
+environment has BENCH_MODE, BENCH_ROUTES, BENCH_DEFAULT_ROUTE (1 or 0), and BENCH_DIR, a folder that goes with the run. For l3
+it has the addresses above, routes 10.1.0.0/24 to d0 and 10.2.0.0/24 to d1, and by 10.2.0.2 BENCH_ROUTES host routes 10.3.0.1,
+10.3.0.2, ... and a default route if one is asked for; for l2 it bridges d0 and d1. It need not answer ARP: both ends know
+their neighbors. Commands for DPDK, Open vSwitch and others are in scripts/bench/duts.
 
 MRR: what comes out of a flood. PDR, NDR: the highest rate with at most 0.5 % and without loss. Figures are medians over the
-rounds; >= says that the generator was the limit. A trial in which other programs used the CPUs is repeated, then marked.`;
+rounds; >= says that the generator was the limit. A trial in which other programs used the CPUs is repeated, then marked.
+
+A capture as the load (--traffic) is sent from its first frame on, again from there when it ends, for --seconds. In every frame
+the MACs become those of the wire and VLAN tags go; for l3 the TTL becomes 64. Addresses, ports and payload stay: the DUT gets a
+default route. Left out, and counted, are frames that are not whole or longer than 1514 bytes; for l2 ARP; for l3 all but
+IPv4, and addresses that no router forwards or that are the wire's own.`;
 
 export function registerBench(program: Command, context: Context): void {
   const bench = program.command('bench').description('measure Nearhop, and others, on this machine');
@@ -93,14 +104,30 @@ export function registerBench(program: Command, context: Context): void {
     .option('--flows <n>', 'flows of the load', integer(1, 1_000_000), 1000)
     .option('--trials <n>', 'rounds', integer(1, 99), 3)
     .option('--seconds <s>', 'seconds of one trial', seconds, 1)
-    .option('--mrr-only', 'floods only: no search, latency or curve')
+    .option('--idle <s>', 'seconds without traffic, for idle CPU; 0 for none', integer(0, 600), 10)
+    .option('--mrr-only', 'floods only: nothing at idle, no search, latency or curve')
+    .addOption(
+      new Option('--traffic <capture>', 'send a capture instead').conflicts(['size', 'flows', 'mrrOnly']),
+    )
+    .option(
+      '--pace <list>',
+      'of a capture: 1 as captured, x10 faster, max; separated by commas (default: 1)',
+      paces,
+    )
     .option('--report <file>', 'write a report in HTML')
     .addHelpText('after', WIRE_HELP)
     .action(async (options: WireCommandOptions, command: Command) => {
       const output = outputOf(command, context);
+      const { traffic, pace } = options;
+      if (pace !== undefined && traffic === undefined) {
+        throw new UsageError('option-alone', '--pace is of a capture', {
+          hint: 'name one: --traffic CAPTURE',
+        });
+      }
       const { benchWire } = await import('../../bench/wire.ts');
       const report = await interruptible((signal) =>
         benchWire({
+          command: `nearhop ${process.argv.slice(2).map(quoted).join(' ')}`,
           duts: options.dut ?? ['nearhop'],
           mode: options.mode,
           sizes: options.size,
@@ -108,7 +135,9 @@ export function registerBench(program: Command, context: Context): void {
           flows: options.flows,
           trials: options.trials,
           seconds: options.seconds,
+          idleSeconds: options.idle,
           mrrOnly: options.mrrOnly === true,
+          ...(traffic === undefined ? {} : { traffic: { path: traffic, speeds: pace ?? [1] } }),
           signal,
           say: (text) => output.note(text),
         }),
@@ -146,7 +175,7 @@ export function registerBench(program: Command, context: Context): void {
     )
     .action(async ({ mode, routes, ports }: ConfigCommandOptions) => {
       const { nearhopConfig } = await import('../../bench/wire-dut.ts');
-      context.io.stdout.write(nearhopConfig(mode, routes, ports));
+      context.io.stdout.write(nearhopConfig({ mode, routes, defaultRoute: false }, false, ports));
     });
 
   withJson(bench.command('fib').description('lookups in the IPv4 FIB, beside a DIR-24-8 in C'))
@@ -212,6 +241,22 @@ function sizes(text: string): readonly FrameSize[] {
       throw new InvalidArgumentError('A size is from 64 to 1518 bytes, FCS included, or imix.');
     }
     return bytes;
+  });
+}
+
+/** A word as a shell reads it. */
+const quoted = (word: string): string =>
+  /^[\w./,:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+
+/** How much faster than captured, of each word; 0 is as fast as it goes. */
+function paces(text: string): readonly number[] {
+  return text.split(',').map((word) => {
+    if (word === 'max') return 0;
+    const speed = Number(word.replace(/^x/, ''));
+    if (!/^x?\d+(\.\d+)?$/.test(word) || speed <= 0 || speed > 1e6) {
+      throw new InvalidArgumentError('A pace is a number as 1, x10 or 0.5, or max.');
+    }
+    return speed;
   });
 }
 
