@@ -52,6 +52,9 @@ function compare(
 ): { switches: number; refused: number } {
   const { fib, reader } = create(limits);
   const linear = new LinearFib();
+  const dst = new Uint32Array(2 + 5 * ops.length);
+  const nh = new Uint16Array(dst.length);
+  const batch = reader.batch(dst, nh);
   const probes = new Set<number>([0, 0xffffffff]);
   let refused = 0;
   for (const op of ops) {
@@ -66,9 +69,41 @@ function compare(
     reader.idle();
   }
   for (const a of probes) expect(reader.lookup(a)).toBe(linear.lookup([a]));
+  dst.set([...probes]);
+  batch(0, probes.size);
+  for (let i = 0; i < probes.size; i++) expect(nh[i]).toBe(linear.lookup([dst[i]]));
   expect(fib.stats().prefixes).toBe(linear.size);
   return { switches: fib.stats().switches, refused };
 }
+
+describe('Fib4Reader.batch', () => {
+  it.each([
+    ['dir-16-8-8', 0],
+    ['dir-24-8', 20],
+  ] as const)('answers the range it is asked for and nothing else, in %s', (layout, blocks) => {
+    const { fib, reader } = create();
+    fib.set(0, 0, 9);
+    // Prefixes of 20 bits take a group of DIR-16-8-8 for each /16, so many make DIR-24-8 the better layout.
+    for (let i = 0; i < blocks * 256; i++) fib.set(i << 16, 20, 1 + i);
+    fib.set(0x0a000001, 32, 7);
+    expect(fib.stats().layout).toBe(layout);
+    const dst = Uint32Array.from({ length: 16 }, (_, i) => 0x0a000000 + i);
+    const nh = new Uint16Array(16).fill(0xffff);
+    const batch = reader.batch(dst, nh);
+    for (const [from, to] of [
+      [1, 2],
+      [5, 11],
+      [16, 16],
+    ]) {
+      batch(from, to);
+    }
+    for (let i = 0; i < 16; i++) {
+      const asked = i === 1 || (i >= 5 && i < 11);
+      expect(nh[i]).toBe(asked ? reader.lookup(dst[i]) : 0xffff);
+    }
+    expect(nh[1]).toBe(7);
+  });
+});
 
 describe('Fib4', () => {
   it('lookup equals a linear scan after any sets and removals', () => {

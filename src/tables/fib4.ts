@@ -11,6 +11,7 @@
 import { assert, NearhopError } from '../base/errors.ts';
 import type { Epoch } from './epoch.ts';
 import { FibReader } from './fib-reader.ts';
+import { dir16Range, dir24Range, type LookupRange } from './fib4-batch.ts';
 import { DIR16_GROUP, DIR16_MAX_GROUPS, Dir16 } from './fib4-dir16.ts';
 import { DIR24_GROUP, DIR24_MAX_GROUPS, Dir24 } from './fib4-dir24.ts';
 import type { Fib4Layout } from './fib4-layout.ts';
@@ -75,6 +76,21 @@ export class Fib4Reader extends FibReader {
     if (entry < DIR16_GROUP) return entry;
     entry = this.#dir16Second[((entry - DIR16_GROUP) << 8) | ((dst >>> 8) & 255)];
     return entry < DIR16_GROUP ? entry : this.#dir16Second[((entry - DIR16_GROUP) << 8) | (dst & 255)];
+  }
+
+  /**
+   * Lookups by the batch, bound to two columns: the function that comes back answers `dst[from..to-1]` in `nh[from..to-1]` as
+   * `lookup` would, all from the layout that is live when it is called. To be made once, when a data plane starts
+   * (fib4-batch.ts says why).
+   */
+  batch(dst: Uint32Array, nh: Uint16Array): LookupRange {
+    const live = this.#live;
+    const dir24 = dir24Range(this.#dir24First, this.#dir24Second, dst, nh);
+    const dir16 = dir16Range(this.#dir16First, this.#dir16Second, dst, nh);
+    return (from, to) => {
+      if (live[0] === LIVE_DIR24) dir24(from, to);
+      else dir16(from, to);
+    };
   }
 }
 
