@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import type { FibReport } from '../../src/bench/fib.ts';
+import type { FootprintReport } from '../../src/bench/footprint.ts';
 import type { ForwardReport } from '../../src/bench/forward.ts';
 import type { ReplayBenchReport } from '../../src/bench/replay.ts';
 
@@ -38,14 +39,18 @@ itBuilt('nearhop bench fib measures every table, and its answers are those of C'
   expect(code).toBe(0);
   const { data } = JSON.parse(stdout) as { data: FibReport };
   expect(data.noReference).toBeNull();
-  expect(data.cases.map((c) => `${c.table} ${c.addresses}`)).toEqual(
-    ['full', 'h100', 'h10k'].flatMap((t) => [`${t} match`, `${t} random`]),
-  );
+  expect(data.cases.map((c) => `${c.table} ${c.addresses}`)).toEqual([
+    ...['full match', 'full random'],
+    ...['h100', 'h10k'].flatMap((t) => [`${t} match`, `${t} hosts`, `${t} random`]),
+  ]);
   for (const { mlps, c, ratio } of data.cases) {
     expect(mlps.median).toBeGreaterThan(0);
     expect(ratio?.median).toBeCloseTo(mlps.median / (c?.median ?? 0));
   }
   expect(data.tables[0].prefixes).toBeGreaterThan(19_000);
+  expect(data.peer?.name).toContain('mmdb-lib');
+  expect(data.inject.lookups).toBeGreaterThan(100_000);
+  expect(data.inject.wrong).toBe(0);
 });
 
 itBuilt('nearhop bench fib does without a compiler, and says so', async () => {
@@ -74,6 +79,15 @@ itBuilt('nearhop bench fib reads a table, and says what is wrong with one', asyn
   rmSync(dir, { recursive: true });
   expect(code).toBe(1);
   expect(JSON.parse(stdout)).toMatchObject({ ok: false, error: { code: 'table-invalid' } });
+});
+
+itBuilt('nearhop bench memory feeds a gateway by BGP until all routes are in its FIB', async () => {
+  const { code, stdout } = await nearhop(process.env, 'bench', 'memory', '--routes', '500', '--json');
+  expect(code).toBe(0);
+  const { data } = JSON.parse(stdout) as { data: FootprintReport };
+  expect(data.prefixes).toBe(502); // with the subnet and the address of the gateway
+  expect(data.rssMiB).toBeGreaterThan(data.fileMiB);
+  expect(data.peakMiB).toBeGreaterThanOrEqual(data.rssMiB);
 });
 
 itBuilt('nearhop bench forward checks every frame of every case, and has C beside the router', async () => {

@@ -1,7 +1,8 @@
 /* The reference of `nearhop bench fib`: DIR-24-8 (Gupta, Lin, McKeown, INFOCOM 1998) with 16-bit entries, as plain C.
  *
- * fib FILE: reads tables and addresses, builds each table, measures the lookups of its cases once, and prints one line a case:
- * millions of lookups a second, and the sum of all answers, by which the caller sees that they are right. FILE holds u32 words:
+ * fib FILE: reads tables and addresses, builds each table, looks up the addresses of its cases into a column of answers, and
+ * prints one line a case: millions of lookups a second, and a hash of all answers (FNV-1a by answers of 16 bits), by which the
+ * caller sees that they are right. FILE holds u32 words:
  *   tables, then of each table: routes, routes x (prefix, length, next hop) by growing length, cases, cases x (count, addresses) */
 #define _POSIX_C_SOURCE 199309L
 #include <stdint.h>
@@ -63,14 +64,19 @@ int main(int argc, char **argv) {
       if (!add(p[0], p[1], p[2])) return fprintf(stderr, "too many /24s with longer routes\n"), 1;
     for (uint32_t cases = *p++; cases > 0; cases--) {
       uint32_t count = *p++;
-      uint64_t sum = 0;
+      uint16_t *answer = malloc(count * sizeof *answer);
+      if (answer == NULL) return 1;
+      memset(answer, 0xff, count * sizeof *answer); /* its pages are there before the clock runs */
       double started = now();
       for (int pass = 0; pass < PASSES; pass++) {
-        for (uint32_t i = 0; i < count; i++) sum += lookup(p[i]);
-        __asm__ volatile("" ::: "memory"); /* otherwise one pass is done and its sum multiplied */
+        for (uint32_t i = 0; i < count; i++) answer[i] = lookup(p[i]);
+        __asm__ volatile("" ::"r"(answer) : "memory"); /* somebody may read the answers of each pass, so each is done */
       }
       double seconds = now() - started;
-      printf("%.3f %llu\n", count * (double)PASSES / seconds / 1e6, (unsigned long long)sum);
+      uint32_t hash = 2166136261u;
+      for (uint32_t i = 0; i < count; i++) hash = (hash ^ answer[i]) * 16777619u;
+      printf("%.3f %u\n", count * (double)PASSES / seconds / 1e6, hash);
+      free(answer);
       p += count;
     }
   }

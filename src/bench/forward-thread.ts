@@ -12,6 +12,7 @@ import { Handover, type HandoverShared } from '../ports/handover.ts';
 import { createFramesPorts, Frames, teachNextHop } from './forward-world.ts';
 
 export interface ThreadData {
+  readonly thread: 'forward';
   readonly config: Config;
   readonly buffers: SharedBuffers;
   readonly turn: SharedArrayBuffer;

@@ -52,7 +52,7 @@ export async function benchForwardWorkers(options: ForwardWorkersOptions): Promi
   });
   const turn = new SharedArrayBuffer(TURN_WORDS * 4);
   const rates = new SharedArrayBuffer(workers * 8);
-  const common = { config, buffers: plane.shared.buffers, turn, rates };
+  const common = { thread: 'forward', config, buffers: plane.shared.buffers, turn, rates } as const;
   const threads: Worker[] = [];
   const start = async (data: ThreadData): Promise<ThreadData['owner']> => {
     const thread = new Worker(new URL(import.meta.url), { workerData: data });

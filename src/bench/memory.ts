@@ -4,6 +4,7 @@
 import { isMainThread, workerData } from 'node:worker_threads';
 import { NearhopError } from '../base/errors.ts';
 import { benchFib, type FibOptions } from './fib.ts';
+import { type FibThreadData, serveFibThread } from './fib-thread.ts';
 import { benchForward, type ForwardOptions } from './forward.ts';
 import { runForwardThread, type ThreadData } from './forward-thread.ts';
 import { benchForwardWorkers, type ForwardWorkersOptions } from './forward-workers.ts';
@@ -29,4 +30,5 @@ async function answer(): Promise<MemoryReply> {
 }
 
 if (isMainThread) process.stdout.write(JSON.stringify(await answer()));
+else if ((workerData as FibThreadData | ThreadData).thread === 'fib') serveFibThread();
 else runForwardThread(workerData as ThreadData);

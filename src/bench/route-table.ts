@@ -6,6 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { parsePrefix4 } from '../addr/prefix.ts';
 import { NearhopError } from '../base/errors.ts';
 import { createPrng } from '../base/prng.ts';
+import { RibTrie4 } from '../tables/rib-trie.ts';
 
 export interface RouteTable {
   readonly prefix: Uint32Array;
@@ -106,6 +107,13 @@ function drawFree(random: () => number, covered: Uint8Array, len: number): numbe
     if (covered[prefix >>> 8] === 0) break;
   }
   return prefix;
+}
+
+/** The table as a tree of prefixes, by which answers can be checked. */
+export function trieOf({ prefix, len, nextHop }: RouteTable): RibTrie4 {
+  const trie = new RibTrie4();
+  for (let i = 0; i < prefix.length; i++) trie.insert(prefix[i], len[i], nextHop[i]);
+  return trie;
 }
 
 /** A default route and `count` host routes in four /16s, as proximity routing makes them. */

@@ -1,6 +1,7 @@
 // What a benchmark measured, for people: each figure with its spread.
 
 import type { FibReport } from '../bench/fib.ts';
+import type { FootprintReport } from '../bench/footprint.ts';
 import type { ForwardReport } from '../bench/forward.ts';
 import type { ForwardWorkersReport } from '../bench/forward-workers.ts';
 import type { ReplayBenchReport } from '../bench/replay.ts';
@@ -142,7 +143,7 @@ function trafficBlocks({ summary, results }: NonNullable<WireReport['traffic']>,
 }
 
 export function formatFib(report: FibReport, style: Style): string {
-  const { source, rounds, tables, cases, noReference } = report;
+  const { source, rounds, tables, cases, noReference, peer, noPeer, inject } = report;
   const blocks = [
     `full table: ${source}; ${rounds} rounds, median (lowest–highest), millions of lookups a second`,
     formatTable(
@@ -172,9 +173,24 @@ export function formatFib(report: FibReport, style: Style): string {
       ]),
       style,
     ),
+    peer === null
+      ? style.warn(`no npm package beside it: ${noPeer}`)
+      : `npm ${peer.name}, full match: ${spreadText(peer.mlps, 1, 2)} Mlps; ours is ${spreadText(peer.ratio, 1, 0)} x as fast`,
+    `${inject.updates} host routes into and out of ${inject.routes} routes (${inject.layout}) while another thread looks up: ` +
+      `p50 ${inject.p50Us.toFixed(1)}, p99 ${inject.p99Us.toFixed(1)}, highest ${inject.maxUs.toFixed(0)} µs each; ` +
+      `${inject.wrong} of ${inject.lookups} answers wrong`,
     noReference === null ? '' : style.warn(`no ratio: ${noReference}`),
   ];
   return blocks.filter((b) => b !== '').join('\n\n');
+}
+
+export function formatFootprint(report: FootprintReport): string {
+  const { source, prefixes, layout, seconds, emptyMiB, rssMiB, peakMiB, fileMiB } = report;
+  return (
+    `${source} by BGP, in the FIB after ${seconds.toFixed(1)} s: ${prefixes} prefixes, layout ${layout}\n` +
+    `resident memory of the gateway: ${rssMiB.toFixed(0)} MiB (highest ${peakMiB.toFixed(0)}), of which ` +
+    `${fileMiB.toFixed(0)} of program files; ${emptyMiB.toFixed(0)} MiB before the peer came`
+  );
 }
 
 export function formatForward(report: ForwardReport, style: Style): string {

@@ -12,6 +12,7 @@ import type { Context } from '../context.ts';
 import { UsageError } from '../output.ts';
 import {
   formatFib,
+  formatFootprint,
   formatForward,
   formatForwardWorkers,
   formatReplayBench,
@@ -53,6 +54,11 @@ interface ForwardCommandOptions {
   readonly workers?: number;
 }
 
+interface MemoryCommandOptions {
+  readonly table?: string;
+  readonly routes: number;
+}
+
 interface ReplayCommandOptions {
   readonly packets: number;
   readonly rounds: number;
@@ -85,6 +91,13 @@ A capture as the load (--traffic) is sent from its first frame on, again from th
 the MACs become those of the wire and VLAN tags go; for l3 the TTL becomes 64. Addresses, ports and payload stay: the DUT gets a
 default route. Left out, and counted, are frames that are not whole or longer than 1514 bytes; for l2 ARP; for l3 all but
 IPv4, and addresses that no router forwards or that are the wire's own.`;
+
+const FIB_HELP = `
+Tables: full, generated or from a file; h100 and h10k, that many host routes in four /16s and a default route. Addresses: match
+lie inside the prefixes, of host tables half are hosts and half anywhere, as a gateway carries both directions; hosts are hosts
+alone; random are anywhere. Ours and C each look up a column of a million addresses into a column of answers, and all answers are
+compared. The npm package mmdb-lib looks the same addresses up as text. Last, host routes come and go in a table of a million
+routes while a second thread looks up and judges every answer.`;
 
 export function registerBench(program: Command, context: Context): void {
   const bench = program.command('bench').description('measure Nearhop, and others, on this machine');
@@ -182,6 +195,7 @@ export function registerBench(program: Command, context: Context): void {
     .option('--table <file>', 'prefixes, one a line, gzip or plain, instead of a generated full table')
     .option('--prefixes <n>', 'prefixes of the generated full table', integer(1000, 2_000_000), 900_000)
     .option('--rounds <n>', 'rounds', integer(1, 99), 7)
+    .addHelpText('after', FIB_HELP)
     .action(async (options: FibCommandOptions, command: Command) => {
       const output = outputOf(command, context);
       const { runMemoryBench } = await import('../../bench/memory-client.ts');
@@ -190,6 +204,21 @@ export function registerBench(program: Command, context: Context): void {
         runMemoryBench<FibReport>('fib', { table, prefixes, rounds }, signal),
       );
       output.answer(report, () => formatFib(report, output.style));
+    });
+
+  withJson(
+    bench
+      .command('memory')
+      .description('resident memory of a gateway that has a table from a BGP peer; needs no root'),
+  )
+    .option('--routes <n>', 'host routes', integer(1, 100_000), 10_000)
+    .option('--table <file>', 'prefixes, one a line, gzip or plain, instead of host routes')
+    .action(async (options: MemoryCommandOptions, command: Command) => {
+      const output = outputOf(command, context);
+      const { benchFootprint } = await import('../../bench/footprint.ts');
+      const { table = null, routes } = options;
+      const report = await interruptible((signal) => benchFootprint({ table, routes, signal }));
+      output.answer(report, () => formatFootprint(report));
     });
 
   withJson(bench.command('forward').description('the forward loop in memory, beside the same loop in C'))
