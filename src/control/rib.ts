@@ -107,7 +107,7 @@ export class Rib {
     };
     list.users.add(entry);
     if (at < 0) {
-      entry.candidates.push(candidate);
+      entry.candidates = [...entry.candidates, candidate]; // `push` reserves room for 16 more, which most prefixes never need
       this.#routes++;
       this.#select(entry);
     } else {

@@ -3,7 +3,7 @@
 import { formatIpv4 } from '../addr/ipv4.ts';
 import type { Config } from '../config/config.ts';
 import type { Rib } from '../control/rib.ts';
-import { IBGP_DISTANCE, type RibRoute } from '../control/rib-route.ts';
+import { IBGP_DISTANCE, type RibNextHop, type RibRoute } from '../control/rib-route.ts';
 import type { BgpLog } from '../routing/bgp/environment.ts';
 import { type BgpRoute, compareBgpPreference } from '../routing/bgp/route.ts';
 import { type BgpSpeaker, createBgpSpeaker } from '../routing/bgp/speaker.ts';
@@ -40,6 +40,8 @@ export function createGatewayBgp(
 ): BgpSpeaker | undefined {
   const { bgp } = config;
   if (bgp === undefined) return undefined;
+  // The prefixes of an UPDATE have one next hop: they share it, for a full table has a million of them.
+  let nextHops: readonly RibNextHop[] = [{ kind: 'via', ip: 0 }];
   return createBgpSpeaker({
     as: bgp.as,
     routerId: config.gateway.routerId,
@@ -58,12 +60,13 @@ export function createGatewayBgp(
     events: {
       route(route) {
         if (route.family !== 'ipv4') return;
+        if (nextHops[0].ip !== route.nextHop) nextHops = [{ kind: 'via', ip: route.nextHop }];
         rib.add({
           source: 'bgp',
           key: route.peer,
           prefix: route.prefix,
           len: route.len,
-          nextHops: [{ kind: 'via', ip: route.nextHop }],
+          nextHops,
           attributes: route,
           ...(route.ebgp ? {} : { distance: IBGP_DISTANCE }),
         });
