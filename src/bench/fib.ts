@@ -119,6 +119,7 @@ export async function benchFib({ table, prefixes, rounds }: FibOptions): Promise
   const peerRates: number[] = [];
   const folder = mkdtempSync(join(tmpdir(), 'nearhop-fib-'));
   let noReference: string | null = null;
+  let described: FibTable[];
   let injected: InjectReport;
   try {
     const reference = buildReference('fib', folder);
@@ -134,6 +135,7 @@ export async function benchFib({ table, prefixes, rounds }: FibOptions): Promise
         if (round >= 0) peerRates.push(rate);
       }
     }
+    described = tables.map((t) => describe(t, random));
     injected = await injectInto(tables[0], random);
   } finally {
     rmSync(folder, { recursive: true });
@@ -144,7 +146,7 @@ export async function benchFib({ table, prefixes, rounds }: FibOptions): Promise
     source: table ?? `generated, seed ${SEED}`,
     rounds,
     noReference,
-    tables: tables.map((t) => describe(t, random)),
+    tables: described,
     cases: tables.flatMap((t) =>
       t.cases.map((c) => ({
         table: t.name,
