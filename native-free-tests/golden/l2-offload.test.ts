@@ -5,12 +5,13 @@ import { OFFLOAD_CSUM, OFFLOAD_GSO, OFFLOAD_VNET } from '../../src/base/batch.ts
 import {
   VNET_GSO_NONE,
   VNET_GSO_TCPV4,
+  VNET_GSO_TCPV6,
   VNET_GSO_UDP_L4,
   VNET_LEN,
   VNET_NEEDS_CSUM,
   vnetEmit,
 } from '../../src/wire/virtio-net.ts';
-import { pattern, tagged, tcp, udp } from './frames.ts';
+import { pattern, tagged, tcp, tcp6, udp } from './frames.ts';
 import { frames, type PortOptions, type World } from './harness.ts';
 import { router, S, server, site, vm1, vm2, vm3, vm9, wan } from './site.ts';
 
@@ -117,6 +118,18 @@ describe('GSO frames', () => {
     const piece = (k: number): Uint8Array =>
       udp({ from: vm1, to: vm9, id: 1 + k, payload: pattern(2500).slice(k * 1000, (k + 1) * 1000) });
     expect(w.sent()).toEqual(frames({ ext: [piece(0), piece(1), piece(2)] }));
+  });
+
+  it('of TCP over IPv6 go whole to a port that takes them, and are cut for another one', () => {
+    const header = vnet(VNET_NEEDS_CSUM, VNET_GSO_TCPV6, 74, 1428, 54, 16);
+    const segment = (start: number, end: number, flags: number): Uint8Array =>
+      tcp6({ from: vm1, to: vm9, seq: 1000 + start, flags, payload: payload.slice(start, end) });
+    const whole = tcp6({ from: vm1, to: vm9, seq: 1000, flags: PSH_ACK, payload, partial: true });
+    const taking = site({}, offloading).sendOffload('vm1', header, whole, GSO);
+    expect(taking.port('ext').take()).toEqual({ bytes: whole, offload: GSO, vnet: header });
+    const plain = site({}, { vm1: { offload: true } }).sendOffload('vm1', header, whole, GSO);
+    const expected = [segment(0, 1428, ACK), segment(1428, 2856, ACK), segment(2856, 4000, PSH_ACK)];
+    expect(plain.sent()).toEqual(frames({ ext: expected }));
   });
 
   it('count by their segments at the MTU of the extension', () => {
