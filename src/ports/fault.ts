@@ -212,9 +212,8 @@ class Faulty implements FaultPort {
   get mtu(): number {
     return this.inner.mtu;
   }
-  get offload(): boolean {
-    return this.inner.offload;
-  }
+  /** Only frames of the wire: each is lost for itself, and a corrupted one fails its checksum. */
+  readonly offload = false;
   get l3Only(): boolean {
     return this.inner.l3Only;
   }
