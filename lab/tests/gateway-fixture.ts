@@ -63,6 +63,8 @@ export interface SiteOptions {
   /** MTU of the link under the extension, and of the extension. Default 1600 and 1500. */
   readonly underlayMtu?: number;
   readonly extensionMtu?: number;
+  /** The extension's `gsoDevice`. Default none. */
+  readonly gsoDevice?: string;
 }
 
 export interface Site {
@@ -104,6 +106,7 @@ function siteConfig(options: SiteOptions) {
       {
         ...{ name: 'ext', kind: 'vxlan', vni: 10, local: '172.16.1.2', remotes: ['172.16.1.1'] },
         mtu: options.extensionMtu ?? 1500,
+        ...(options.gsoDevice === undefined ? {} : { gsoDevice: options.gsoDevice }),
       },
       { ...afPacket('p1'), kind: options.vm1Port ?? 'af-packet' },
       afPacket('p2'),

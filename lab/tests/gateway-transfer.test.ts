@@ -4,12 +4,13 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { release } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CountersData } from '../../src/gateway/api.ts';
 import { createSite, NATIVE_IP, type Site, SOURCE_HOST_IP, VM_IP } from './gateway-fixture.ts';
-import { describeRoot } from './netns.ts';
+import { describeRoot, type LabProcess } from './netns.ts';
 
 const MEGABYTES = 300;
 /** iperf3 of each kind runs so long. */
@@ -57,6 +58,58 @@ describeRoot('a running gateway carries', ['iperf3', 'socat', '/dev/net/tun'], (
 
     test('a pinned VM ↔ a network of the source, by the source gateway', async () => {
       await carries(site, 'vm2', VM_IP.vm2, 'host', SOURCE_HOST_IP, file, digest);
+    });
+  });
+
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  const old = major < 6 || (major === 6 && minor < 17);
+  if (old) console.warn(`skipped: Linux ${release()} has no GSO in tunnels over TAP, 6.17 has`);
+  describe.skipIf(old)('over an extension with a gsoDevice', () => {
+    let site: Site;
+    let file: string;
+    let digest: string;
+    let gateway: LabProcess;
+    const received = (): number => {
+      const [link] = JSON.parse(site.net.exec(site.ns.gw, 'ip -s -j link show gso0'));
+      return link.stats64.rx.packets;
+    };
+
+    beforeAll(async () => {
+      site = createSite('nhp-gso', { gsoDevice: 'gso0' });
+      ({ file, digest } = await makeFile(site));
+      gateway = await site.up();
+    });
+    afterAll(() => site.cleanup());
+
+    test('a pinned VM ↔ a source VM, in pieces of up to 64 KB', async () => {
+      await carries(site, 'vm2', VM_IP.vm2, 'vm4', VM_IP.vm4, file, digest);
+      expect(received()).toBeGreaterThan(1000);
+    });
+
+    test('a pinned VM ↔ a source VM, over a device that the kernel has to cut for', async () => {
+      const off = 'tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off';
+      site.net.exec(site.ns.gw, `ethtool -K und ${off}`);
+      const before = received();
+      await carries(site, 'vm2', VM_IP.vm2, 'vm4', VM_IP.vm4, file, digest);
+      expect(received() - before).toBeGreaterThan(1000);
+    });
+
+    test('a filter that somebody turned on is off again', async () => {
+      const filter = '/proc/sys/net/ipv4/conf/gso0/rp_filter';
+      site.net.exec(site.ns.gw, `echo 2 > ${filter}`);
+      await expect.poll(() => site.net.exec(site.ns.gw, `cat ${filter}`).trim(), { timeout: 5000 }).toBe('0');
+    });
+
+    test('its device goes with the gateway', async () => {
+      expect(site.net.exec(site.ns.gw, 'ip -br link')).toContain('gso0');
+      await gateway.stop();
+      expect(site.net.exec(site.ns.gw, 'ip -br link')).not.toContain('gso0');
+      gateway = await site.up();
+    });
+
+    test('a pinned VM ↔ a source VM, cut by the gateway when somebody has removed the device', async () => {
+      site.net.exec(site.ns.gw, 'ip link del gso0');
+      await carries(site, 'vm2', VM_IP.vm2, 'vm4', VM_IP.vm4, file, digest);
     });
   });
 

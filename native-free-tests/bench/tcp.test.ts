@@ -20,7 +20,7 @@ it.each([
   );
 });
 
-it.each(['routed', 'vxlan'] as const)('tcpConfig is a config without faults for %s', (path) => {
+it.each(['routed', 'vxlan', 'vxlan-gso'] as const)('tcpConfig is a config without faults for %s', (path) => {
   const { config, errors } = parseConfig(tcpConfig(path));
   expect(errors).toEqual([]);
   expect(config?.ports.map(({ name }) => name)).toEqual(path === 'routed' ? ['d0', 'd1'] : ['d0', 'ext']);

@@ -4,19 +4,21 @@
 //   routed   gen: g0 10.1.0.2 ──── d0 10.1.0.1 :dut: d1 10.2.0.1 ──── s0 10.2.0.2 :sink
 //   vxlan    gen: g0 10.9.0.1 ──── d0          :dut: d1 10.2.0.1 ──── s0 10.2.0.2 :sink: vx0 10.9.0.2
 //
-// In vxlan the device under test bridges d0 and a tunnel to 10.2.0.2, whose other end is the sink's kernel.
+// In vxlan the device under test bridges d0 and a tunnel to 10.2.0.2, whose other end is the sink's kernel. vxlan-gso is the same,
+// and Nearhop has a `gsoDevice`.
 
 import { mkdirSync } from 'node:fs';
 import { must } from '../lab/shell.ts';
 import { MAC, macText } from './wire-frame.ts';
 import { removeWire, WIRE_PARTS, wireFolder, wireNamespace } from './wire-remove.ts';
 
-export type TcpPath = 'routed' | 'vxlan';
+export type TcpPath = 'routed' | 'vxlan' | 'vxlan-gso';
 
 /** Addresses of the two ends of a connection. */
 export const TCP_ENDS: Readonly<Record<TcpPath, { readonly gen: string; readonly sink: string }>> = {
   routed: { gen: '10.1.0.2', sink: '10.2.0.2' },
   vxlan: { gen: '10.9.0.1', sink: '10.9.0.2' },
+  'vxlan-gso': { gen: '10.9.0.1', sink: '10.9.0.2' },
 };
 
 export const TUNNEL = { vni: 10, dut: '10.2.0.1', sink: '10.2.0.2', mtu: 1450 };
@@ -93,7 +95,8 @@ interfaces:
 `;
   }
   const { vni, dut, sink, mtu } = TUNNEL;
-  return `${head}  - { name: ext, kind: vxlan, vni: ${vni}, local: ${dut}, remotes: [${sink}] }
+  const gso = path === 'vxlan-gso' ? ', gsoDevice: gso0' : '';
+  return `${head}  - { name: ext, kind: vxlan, vni: ${vni}, local: ${dut}, remotes: [${sink}]${gso} }
 networks:
   - name: lan
     subnet: 10.9.0.0/24

@@ -31,6 +31,7 @@ export const TCP_CASES = [
   { name: 'routed', path: 'routed', from: 'gen', streams: 1, what: 'routed, 1 stream' },
   { name: 'routed-4', path: 'routed', from: 'gen', streams: 4, what: 'routed, 4 streams' },
   { name: 'vxlan-into', path: 'vxlan', from: 'gen', streams: 1, what: 'bridged into VXLAN' },
+  { name: 'vxlan-into-gso', path: 'vxlan-gso', from: 'gen', streams: 1, what: 'into VXLAN, gsoDevice' },
   { name: 'vxlan-out', path: 'vxlan', from: 'sink', streams: 1, what: 'bridged out of VXLAN' },
 ] as const satisfies readonly TcpCase[];
 
@@ -102,7 +103,7 @@ export async function benchTcp(options: TcpOptions): Promise<TcpReport> {
   try {
     for (let round = 0; round < rounds; round++) {
       const duts = round % 2 === 0 ? TCP_DUTS : [...TCP_DUTS].reverse();
-      for (const path of ['routed', 'vxlan'] as const) {
+      for (const path of ['routed', 'vxlan', 'vxlan-gso'] as const) {
         const here = cases.filter((c) => c.path === path);
         if (here.length === 0) continue;
         for (const dut of duts) {

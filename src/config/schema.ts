@@ -155,6 +155,12 @@ const port = z
         .max(64)
         .describe('Tunnel endpoints; each gets a copy of what is flooded'),
       udpPort: z.int().min(1).max(65535).default(4789).describe('UDP port'),
+      gsoDevice: deviceField
+        .optional()
+        .describe(
+          'TAP device for the gateway to make, by which TCP over IPv4 leaves in pieces of up to 64 KB; they pass the ' +
+            "host's forwarding rules. Linux 6.17 or later. Default: the gateway cuts them itself",
+        ),
     }),
     z.strictObject({
       kind: z

@@ -147,8 +147,9 @@ async function openPort(
     }
     case 'vxlan': {
       const { createVxlanPort } = await import('../ports/vxlan.ts');
-      const { vni, local, remotes, udpPort } = config;
-      return createVxlanPort({ ...common, vni, local, remotes, udpPort, mac }, slab);
+      const { vni, local, remotes, udpPort, gsoDevice } = config;
+      const gso = gsoDevice === undefined ? {} : { gsoDevice };
+      return createVxlanPort({ ...common, vni, local, remotes, udpPort, mac, ...gso }, slab);
     }
     case 'pcap-file': {
       const { createPcapFilePort } = await import('../ports/pcap-file.ts');

@@ -20,24 +20,14 @@ import {
   vnetGsoType,
 } from '../wire/virtio-net.ts';
 import { ERRNO, loadNative, type Native } from './native.ts';
-import { IFNAMSIZ, IFREQ_LEN, NetDevice, writeIfName } from './net-device.ts';
+import { NetDevice } from './net-device.ts';
 import { createPortStats, type Port } from './port.ts';
 import { SentPrefix } from './sent-prefix.ts';
 import { check } from './system-error.ts';
+import { openTap, TUNSETOFFLOAD } from './tap-device.ts';
 import { steerByFlow } from './tap-steering.ts';
 
-const O_RDWR = 2;
-const O_NONBLOCK = 0o4000;
-const O_CLOEXEC = 0o2000000;
-
-const TUNSETIFF = 0x400454ca;
 const TUNSETPERSIST = 0x400454cb;
-const TUNSETOFFLOAD = 0x400454d0;
-const TUNSETVNETHDRSZ = 0x400454d8;
-const IFF_TAP = 0x0002;
-const IFF_MULTI_QUEUE = 0x0100;
-const IFF_NO_PI = 0x1000;
-const IFF_VNET_HDR = 0x4000;
 /** TUN_F_CSUM, TSO4, TSO6, TSO_ECN; and USO4 with USO6, which Linux has since 6.2 and takes only together. */
 const OFFLOADS = 0x0f;
 const OFFLOADS_USO = 0x6f;
@@ -192,19 +182,9 @@ class TapPort implements Port {
   /** Makes the device, or takes a free TAP of that name; returns a descriptor of it. */
   #open(): number {
     const native = this.#native;
-    const { device, persistent, queues } = this.#options;
-    const fd = check(native.open('/dev/net/tun', O_RDWR | O_NONBLOCK | O_CLOEXEC), 'open /dev/net/tun');
+    const { device, persistent, queues = false } = this.#options;
+    const fd = openTap(native, device, VNET_LEN, queues);
     try {
-      const ifreq = native.alloc(IFREQ_LEN);
-      writeIfName(ifreq.u8, device);
-      ifreq.u16[IFNAMSIZ / 2] = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (queues ? IFF_MULTI_QUEUE : 0);
-      check(
-        native.ioctl(fd, TUNSETIFF, ifreq.address),
-        `make the TAP device '${device}'`,
-        'EINVAL: a device of this name exists that is no TAP, or was made with other flags (ip -d link show)',
-      );
-      ifreq.u32[0] = VNET_LEN;
-      check(native.ioctl(fd, TUNSETVNETHDRSZ, ifreq.address), `set the virtio header of '${device}'`);
       if (native.ioctl(fd, TUNSETOFFLOAD, OFFLOADS_USO) < 0) {
         check(native.ioctl(fd, TUNSETOFFLOAD, OFFLOADS), `turn on the offloads of '${device}'`);
       }

@@ -13,6 +13,7 @@ import { FRAME_MAX, HEADROOM, type Slab } from '../base/slab.ts';
 import { Fdb } from '../tables/fdb.ts';
 import { ETH_HLEN, ethernetSrcHi, ethernetSrcLo } from '../wire/ethernet.ts';
 import { VXLAN_HLEN, VXLAN_OVERHEAD4, VXLAN_VNI_MAX, vxlanCheck, vxlanVni } from '../wire/vxlan.ts';
+import { GsoDevice } from './gso-device.ts';
 import { MessageVector } from './message-vector.ts';
 import { loadNative, type Native, type NativeMemory } from './native.ts';
 import { SOCK_CLOEXEC } from './net-device.ts';
@@ -60,10 +61,15 @@ export interface VxlanOptions {
   readonly mac?: { readonly hi: number; readonly lo: number };
   /** Largest inner L3 packet; default what the routes to the remotes allow. */
   readonly mtu?: number;
+  /** Name of a TAP device to make, through which GSO frames go out whole. Default: the port cuts them. */
+  readonly gsoDevice?: string;
   readonly clock?: Clock;
 }
 
-/** Opens the socket. Throws `address-in-use`, `address-not-local`, `vxlan-invalid` or `native-unavailable`. */
+/**
+ * Opens the socket. Throws `address-in-use`, `address-not-local`, `vxlan-invalid` or `native-unavailable`; with a `gsoDevice`
+ * also `permission-denied`, `device-busy` or `gso-device-refused`.
+ */
 export function createVxlanPort(options: VxlanOptions, slab: Slab): Port {
   return new VxlanPort(options, slab);
 }
@@ -96,6 +102,7 @@ class VxlanPort implements Port {
   #used = 0;
   #given = 0;
   readonly #sender: VxlanSender;
+  readonly #gso: GsoDevice | undefined;
   #drops = 0;
   #nextCheckMs = 0;
   #closed = false;
@@ -132,6 +139,12 @@ class VxlanPort implements Port {
       this.#received.set(i, 0, this.#slabAddress + at, FRAME_MAX + VXLAN_HLEN);
     }
     this.pollFd = openVxlanSocket(options.local, this.#udpPort, vni, `VXLAN port '${options.name}'`);
+    try {
+      this.#gso = this.#openGso(native, slab);
+    } catch (error) {
+      closeVxlanSocket(options.local, this.#udpPort, this.pollFd);
+      throw error;
+    }
     this.#sender = new VxlanSender(
       native,
       this.pollFd,
@@ -141,9 +154,16 @@ class VxlanPort implements Port {
       this.#learned,
       slab,
       this.stats,
+      this.#gso,
     );
     this.#probeFd = check(native.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'open a socket for the MTU');
     this.mtu = options.mtu ?? this.#routeMtu();
+  }
+
+  #openGso(native: Native, slab: Slab): GsoDevice | undefined {
+    const { gsoDevice: device, name: port, vni, local } = this.#options;
+    if (device === undefined) return undefined;
+    return new GsoDevice({ device, port, vni, local, udpPort: this.#udpPort }, native, slab);
   }
 
   rx(batch: Batch, max: number): number {
@@ -216,6 +236,7 @@ class VxlanPort implements Port {
     this.#closed = true;
     closeVxlanSocket(this.#options.local, this.#udpPort, this.pollFd);
     this.#native.close(this.#probeFd);
+    this.#gso?.close();
   }
 
   /** Once a second: forgets old MACs, follows the routes' MTU, reads the socket's drops. */
@@ -224,6 +245,7 @@ class VxlanPort implements Port {
     this.#learned.age(now);
     if (this.#closed) return;
     this.mtu = this.#options.mtu ?? this.#routeMtu();
+    this.#gso?.watch();
     const { address, u32 } = this.#scratch;
     const words = SK_MEMINFO_WORDS;
     u32[words] = words * 4;

@@ -43,6 +43,43 @@ export const vnetSetHdrLen = (view: DataView, off: number, len: number): void =>
 export const vnetSetCsumStart = (view: DataView, off: number, start: number): void =>
   view.setUint16(off - 4, start, true);
 
+/** Bytes of the longer header that also says where a UDP tunnel's headers stand (struct virtio_net_hdr_v1_hash_tunnel, Linux 6.17). */
+export const VNET_TUNNEL_LEN = 24;
+/** `gso_type` bit: each segment is to be in a UDP tunnel over IPv4. */
+export const VNET_GSO_UDP_TUNNEL_IPV4 = 0x20;
+
+/**
+ * Writes the longer header of a TCP packet in a UDP tunnel at `at`, before the outer frame: `shift` bytes stand from there to the
+ * inner frame at `off`, whose own header says how it is to be cut.
+ * @param outerL4 bytes to the outer transport header
+ * @param innerL3 bytes to the inner network header
+ */
+export function vnetTunnelEmit(
+  view: DataView,
+  at: number,
+  off: number,
+  shift: number,
+  outerL4: number,
+  innerL3: number,
+): void {
+  const gsoType = view.getUint8(off - 9);
+  const hdrLen = vnetHdrLen(view, off);
+  const gsoSize = vnetGsoSize(view, off);
+  const csumStart = vnetCsumStart(view, off);
+  const csumOffset = vnetCsumOffset(view, off);
+  view.setUint8(at, VNET_NEEDS_CSUM);
+  view.setUint8(at + 1, gsoType | VNET_GSO_UDP_TUNNEL_IPV4);
+  view.setUint16(at + 2, hdrLen + shift, true);
+  view.setUint16(at + 4, gsoSize, true);
+  view.setUint16(at + 6, csumStart + shift, true);
+  view.setUint16(at + 8, csumOffset, true);
+  view.setUint16(at + 10, 0); // number of buffers
+  view.setUint32(at + 12, 0); // hash
+  view.setUint32(at + 16, 0); // hash report
+  view.setUint16(at + 20, outerL4, true);
+  view.setUint16(at + 22, innerL3, true);
+}
+
 /** Writes a whole header, for whoever makes such frames. */
 export function vnetEmit(
   view: DataView,
