@@ -34,6 +34,8 @@ export class TrafficSender {
   readonly #messages: MessageVector;
   readonly #probe: MessageVector;
   readonly #stamp: () => void;
+  /** The frames, which messages point to by address alone: held here, or the collector takes them. */
+  readonly frames: NativeMemory;
 
   /** @param stamp writes the time into the frame at the beginning of `probe` */
   constructor(
@@ -48,11 +50,11 @@ export class TrafficSender {
     this.#fd = fd;
     this.#traffic = traffic;
     this.#stamp = stamp;
-    const memory = native.alloc(bytes.length);
-    memory.u8.set(bytes);
+    this.frames = native.alloc(bytes.length);
+    this.frames.u8.set(bytes);
     this.#messages = new MessageVector(native, offsets.length, 1, false);
     offsets.forEach((off, i) => {
-      this.#messages.set(i, 0, memory.address + off, lengths[i]);
+      this.#messages.set(i, 0, this.frames.address + off, lengths[i]);
     });
     emitFrame(probe.view, 0, FRAME_MIN, 0, { mode, flows: 1, routes: 1 });
     this.#probe = new MessageVector(native, 1, 1, false);
