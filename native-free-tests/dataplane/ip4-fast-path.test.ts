@@ -186,7 +186,7 @@ const counted = (w: World): unknown => ({
   bytes: [...w.adjacencies.bytes.subarray(0, 64)],
 });
 
-describe('ip4FastPath', () => {
+describe('createIp4FastPath', () => {
   it('sends the same frames in the same order and counts the same as the long way', () => {
     fc.assert(
       fc.property(fc.array(batch, { minLength: 1, maxLength: 8 }), (batches) => {

@@ -16,7 +16,7 @@ import { REASON } from '../stats/reasons.ts';
 import { NO_IFACE } from './bridge.ts';
 import { EventSink } from './events.ts';
 import { Context, type GraphNode, NODES, type Tables } from './graph.ts';
-import { ip4FastPath } from './ip4-fast-path.ts';
+import { createIp4FastPath } from './ip4-fast-path.ts';
 import { createInterfaceOutput } from './nodes/interface-output.ts';
 import { Trace } from './trace.ts';
 
@@ -105,13 +105,14 @@ export class Carrier {
 }
 
 function createCarrierNodes(handover: HandoverSender, trace: Trace): GraphNode[] {
+  const fastPath = createIp4FastPath();
   const input: GraphNode = {
     name: 'ethernet-input',
     process(batch, idx, n, ctx) {
       let left = n;
       if (handover.look()) left = follow(batch, idx, 0, left, ctx, handover);
       for (let runs = 0; left > 0 && runs < MOST_RUNS && !trace.active; runs++) {
-        left = ip4FastPath(batch, idx, left, ctx);
+        left = fastPath(batch, idx, left, ctx);
         if (left === 0) return;
         giveOrDrop(batch, idx[0], ctx, handover);
         left = follow(batch, idx, 1, left, ctx, handover);

@@ -26,18 +26,19 @@ import {
 } from '../../wire/ethernet.ts';
 import { NO_IFACE } from '../bridge.ts';
 import { type Context, countRx, type GraphNode, NODE } from '../graph.ts';
-import { ip4FastPath } from '../ip4-fast-path.ts';
+import { createIp4FastPath } from '../ip4-fast-path.ts';
 import { moveVnetHeader } from '../offload.ts';
 
 /** What was last seen of frames; see `lookAhead`. */
 const seen = new Int32Array(32);
 
 export function createEthernetInput(): GraphNode {
+  const fastPath = createIp4FastPath();
   return {
     name: 'ethernet-input',
     process(batch: Batch, idx: Uint16Array, n: number, ctx: Context): void {
       const { interfaces } = ctx.tables;
-      const others = ip4FastPath(batch, idx, n, ctx);
+      const others = fastPath(batch, idx, n, ctx);
       if (others === n) lookAhead(batch, idx, n);
       for (let k = 0; k < others; k++) {
         const i = idx[k];
