@@ -20,6 +20,8 @@ import { describeMachine, type Machine } from './machine.ts';
 import { type Spread, spreadOf } from './spread.ts';
 
 export interface ForwardOptions {
+  /** One kind a process: a gateway has one data plane, and V8 makes code for that. */
+  readonly kind: Kind;
   readonly rounds: number;
 }
 
@@ -55,12 +57,10 @@ const PACKETS = 1 << 20;
 const HOT_PASSES = 200;
 const WARM_UP_ROUNDS = 2;
 
-export async function benchForward({ rounds }: ForwardOptions): Promise<ForwardReport> {
-  const worlds = { l3: createWorld('l3'), l2: createWorld('l2') };
-  teach(worlds.l2);
-  const cases = (['l3', 'l2'] as const).flatMap((kind) =>
-    (['hot', 'cold'] as const).map((memory) => new Case(worlds[kind], kind, memory)),
-  );
+export async function benchForward({ kind, rounds }: ForwardOptions): Promise<ForwardReport> {
+  const world = createWorld(kind);
+  if (kind === 'l2') teach(world);
+  const cases = (['hot', 'cold'] as const).map((memory) => new Case(world, kind, memory));
   const folder = mkdtempSync(join(tmpdir(), 'nearhop-forward-'));
   let noReference: string | null = null;
   try {

@@ -239,9 +239,11 @@ export function registerBench(program: Command, context: Context): void {
         output.answer(report, () => formatForwardWorkers(report, output.style));
         return;
       }
-      const report = await interruptible((signal) =>
-        runMemoryBench<ForwardReport>('forward', { rounds }, signal),
-      );
+      const report = await interruptible(async (signal) => {
+        const l3 = await runMemoryBench<ForwardReport>('forward', { kind: 'l3', rounds }, signal);
+        const l2 = await runMemoryBench<ForwardReport>('forward', { kind: 'l2', rounds }, signal);
+        return { ...l3, cases: [...l3.cases, ...l2.cases] };
+      });
       output.answer(report, () => formatForward(report, output.style));
     });
 
