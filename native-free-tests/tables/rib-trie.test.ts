@@ -92,7 +92,7 @@ describe('RibTrie4', () => {
       for (let i = 0; i < 1000; i++) expect(trie.remove(Math.imul(i, 0x9e3779b1) >>> 0, 32)).toBe(i);
       expect(trie.size).toBe(0);
     }
-    expect(trie.len.length).toBe(2048);
+    expect(trie.len.length).toBe(4096);
   });
 });
 

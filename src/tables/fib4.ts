@@ -97,7 +97,8 @@ export class Fib4Reader extends FibReader {
 /** The writer; main only. */
 export class Fib4 {
   readonly shared: Fib4Shared;
-  readonly #trie = new RibTrie4();
+  /** The prefixes with their next-hop indices, to read, and to lay another trie over their tree. */
+  readonly trie = new RibTrie4();
   readonly #live: Int32Array;
   readonly #epoch: Epoch;
   readonly #dir24: Dir24;
@@ -138,8 +139,8 @@ export class Fib4 {
 
   /** Next-hop index of exactly this prefix, or -1. */
   get(prefix: number, len: number): number {
-    const node = this.#trie.find(prefix, len);
-    return node < 0 ? -1 : this.#trie.value[node];
+    const node = this.trie.find(prefix, len);
+    return node < 0 ? -1 : this.trie.value[node];
   }
 
   /**
@@ -151,20 +152,20 @@ export class Fib4 {
     const old = this.get(prefix, len);
     if (old === nh) return;
     if (old >= 0) {
-      this.#trie.insert(prefix, len, nh);
-      this.#trie.gaps(prefix, len, (first, last) => this.#layout.paint(first, last, nh));
+      this.trie.insert(prefix, len, nh);
+      this.trie.gaps(prefix, len, (first, last) => this.#layout.paint(first, last, nh));
       return;
     }
     const needed = this.#layout.groupsNeeded(prefix, len);
     const fits = this.#makeRoom(needed);
     if (!fits && !this.#otherFits(prefix, len)) throw full();
     this.#count(prefix, len, 1);
-    this.#trie.insert(prefix, len, nh);
+    this.trie.insert(prefix, len, nh);
     if (fits) {
-      this.#trie.gaps(prefix, len, (first, last) => this.#layout.paint(first, last, nh));
+      this.trie.gaps(prefix, len, (first, last) => this.#layout.paint(first, last, nh));
       this.#suitShape();
     } else if (!this.#switch(true)) {
-      this.#trie.remove(prefix, len);
+      this.trie.remove(prefix, len);
       this.#count(prefix, len, -1);
       throw full();
     }
@@ -172,18 +173,18 @@ export class Fib4 {
 
   /** Takes prefix/len out; its addresses follow the next shorter prefix. Returns whether it was there. */
   remove(prefix: number, len: number): boolean {
-    if (this.#trie.remove(prefix, len) < 0) return false;
+    if (this.trie.remove(prefix, len) < 0) return false;
     this.#count(prefix, len, -1);
-    const cover = this.#trie.cover(prefix, len);
-    const nh = cover < 0 ? 0 : this.#trie.value[cover];
-    this.#trie.gaps(prefix, len, (first, last) => this.#layout.paint(first, last, nh));
+    const cover = this.trie.cover(prefix, len);
+    const nh = cover < 0 ? 0 : this.trie.value[cover];
+    this.trie.gaps(prefix, len, (first, last) => this.#layout.paint(first, last, nh));
     this.#suitShape();
     return true;
   }
 
   /** All prefixes with their next-hop index, ascending, shorter ones first. The table must not change meanwhile. */
   *entries(): Generator<{ readonly prefix: number; readonly len: number; readonly nh: number }> {
-    const trie = this.#trie;
+    const trie = this.trie;
     for (const node of trie.nodes()) {
       yield { prefix: trie.prefix(node), len: trie.len[node], nh: trie.value[node] };
     }
@@ -192,7 +193,7 @@ export class Fib4 {
   stats(): Fib4Stats {
     return {
       layout: this.#layout.name,
-      prefixes: this.#trie.size,
+      prefixes: this.trie.size,
       groups: this.#layout.groupsUsed,
       groupCapacity: this.#layout.capacity,
       bytesTouched: this.#dir16.bytesTouched + this.#dir24.bytesTouched,
@@ -202,13 +203,13 @@ export class Fib4 {
 
   /** Keeps the counts of the shape, while prefix/len is not in the tree: before an insert or after a removal. */
   #count(prefix: number, len: number, by: 1 | -1): void {
-    if (len > 16 && !this.#trie.hasLonger(prefix, 16)) {
+    if (len > 16 && !this.trie.hasLonger(prefix, 16)) {
       this.#blocks16 += by;
       if (by < 0) this.#emptied++;
     }
     if (len > 24) {
       this.#hosts += by;
-      if (!this.#trie.hasLonger(prefix, 24)) {
+      if (!this.trie.hasLonger(prefix, 24)) {
         this.#blocks24 += by;
         if (by < 0) this.#emptied++;
       }
@@ -221,7 +222,7 @@ export class Fib4 {
     if (layout.groupsUsed + needed <= layout.capacity) return true;
     if (this.#emptied > 0) {
       this.#emptied = 0;
-      layout.detachEmpty(this.#trie);
+      layout.detachEmpty(this.trie);
     }
     this.#epoch.reclaimNow();
     return layout.groupsUsed + needed <= layout.capacity;
@@ -229,8 +230,8 @@ export class Fib4 {
 
   /** Whether the layout that is not live can hold the table and this prefix. */
   #otherFits(prefix: number, len: number): boolean {
-    const blocks16 = this.#blocks16 + (len > 16 && !this.#trie.hasLonger(prefix, 16) ? 1 : 0);
-    const blocks24 = this.#blocks24 + (len > 24 && !this.#trie.hasLonger(prefix, 24) ? 1 : 0);
+    const blocks16 = this.#blocks16 + (len > 16 && !this.trie.hasLonger(prefix, 16) ? 1 : 0);
+    const blocks24 = this.#blocks24 + (len > 24 && !this.trie.hasLonger(prefix, 24) ? 1 : 0);
     return this.#layout === this.#dir16
       ? blocks24 <= this.#dir24.capacity
       : blocks16 + blocks24 <= this.#dir16.capacity;
@@ -240,7 +241,7 @@ export class Fib4 {
   #suitShape(): void {
     const groups16 = this.#blocks16 + this.#blocks24;
     if (this.#layout === this.#dir16) {
-      const hostsDominate = this.#hosts * 2 > this.#trie.size;
+      const hostsDominate = this.#hosts * 2 > this.trie.size;
       const roomy = this.#blocks24 <= this.#dir24.capacity * 0.75;
       if (groups16 > LARGE_GROUPS && !hostsDominate && roomy) this.#switch(false);
     } else if (groups16 < SMALL_GROUPS && groups16 <= this.#dir16.capacity) this.#switch(false);
@@ -256,9 +257,9 @@ export class Fib4 {
     }
     const next = this.#layout === this.#dir16 ? this.#dir24 : this.#dir16;
     next.clear();
-    for (const node of this.#trie.nodes()) {
-      const nh = this.#trie.value[node];
-      this.#trie.gaps(this.#trie.prefix(node), this.#trie.len[node], (first, last) =>
+    for (const node of this.trie.nodes()) {
+      const nh = this.trie.value[node];
+      this.trie.gaps(this.trie.prefix(node), this.trie.len[node], (first, last) =>
         next.paint(first, last, nh),
       );
     }
