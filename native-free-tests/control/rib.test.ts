@@ -5,6 +5,7 @@ import { formatPrefix4, parsePrefix4 } from '../../src/addr/prefix.ts';
 import { VirtualClock } from '../../src/base/clock.ts';
 import { type IfIndex, ifIndex } from '../../src/base/ids.ts';
 import { Rib } from '../../src/control/rib.ts';
+import type { CompareBgp } from '../../src/control/rib-order.ts';
 import {
   type BestChange,
   IBGP_DISTANCE,
@@ -35,7 +36,7 @@ function route(
 }
 
 /** A RIB with a WAN of 172.16.0.0/30 and a LAN of 10.0.0.0/24. */
-function createRib(options: { compareBgp?: (a: RibRoute, b: RibRoute) => number; maxPaths?: number } = {}) {
+function createRib(options: { compareBgp?: CompareBgp; maxPaths?: number } = {}) {
   const clock = new VirtualClock(1000);
   const rib = new Rib({ clock, ...options });
   const changes: string[] = [];

@@ -52,8 +52,10 @@ export class FibPublisher implements RibSink {
   readonly #own = new Set<FibSlot>();
   /** References to adjacencies that the slots hold. */
   readonly #held = new Map<AdjIndex, number>();
-  /** Best routes for which there was no room. */
-  readonly #failed = new Set<RibEntry>();
+  /** All indices in use, by number: the FIB says which a prefix has. */
+  readonly #slots: (FibSlot | undefined)[] = [];
+  /** Best routes for which there was no room, and what was said. */
+  readonly #failed = new Map<number, { readonly entry: RibEntry; readonly error: string }>();
   /** A prefix left the FIB, or something was reclaimed: what failed may fit now. */
   #freed = false;
 
@@ -70,14 +72,22 @@ export class FibPublisher implements RibSink {
     return this.#failed.size;
   }
 
-  pathsChanged(list: PathList): void {
+  installed(prefix: number, len: number): FibSlot | undefined {
+    return this.#slots[this.#fib4.get(prefix, len)];
+  }
+
+  fibError(prefix: number, len: number): string {
+    return this.#failed.get(keyOf(prefix, len))?.error ?? '';
+  }
+
+  pathsChanged(list: PathList, users: () => Iterable<RibEntry>): void {
     const shared = this.#shared.get(list);
     const slots = [...this.#own].filter((slot) => slot.list === list);
     for (const slot of shared === undefined ? slots : [shared, ...slots]) {
       try {
         this.#repoint(slot, list);
       } catch (error) {
-        for (const entry of list.users) if (entry.installed === slot) this.#fail(entry, error);
+        for (const entry of [...users()]) if (entry.installed === slot) this.#fail(entry, error);
       }
     }
   }
@@ -86,8 +96,7 @@ export class FibPublisher implements RibSink {
     try {
       if (entry.list === undefined) this.#uninstall(entry);
       else this.#install(entry, entry.list);
-      entry.fibError = '';
-      this.#failed.delete(entry);
+      this.#failed.delete(keyOf(entry.prefix, entry.len));
     } catch (error) {
       this.#fail(entry, error);
     }
@@ -98,9 +107,9 @@ export class FibPublisher implements RibSink {
     if (!this.#freed) return;
     this.#freed = false;
     // One failure is enough to know that there is still no room.
-    for (const entry of this.#failed) {
+    for (const [key, { entry }] of this.#failed) {
       this.entryChanged(entry);
-      if (entry.fibError !== '') break;
+      if (this.#failed.has(key)) break;
     }
   }
 
@@ -108,8 +117,7 @@ export class FibPublisher implements RibSink {
   #fail(entry: RibEntry, error: unknown): void {
     if (!(error instanceof NearhopError)) throw error;
     this.#uninstall(entry);
-    entry.fibError = error.message;
-    this.#failed.add(entry);
+    this.#failed.set(keyOf(entry.prefix, entry.len), { entry, error: error.message });
   }
 
   #install(entry: RibEntry, list: PathList): void {
@@ -142,14 +150,12 @@ export class FibPublisher implements RibSink {
       this.#release(slot);
       throw error;
     }
-    entry.installed = slot;
   }
 
   #uninstall(entry: RibEntry): void {
     const old = entry.installed;
     if (old === undefined) return;
     this.#fib4.remove(entry.prefix, entry.len);
-    entry.installed = undefined;
     this.#freed = true;
     this.#release(old);
   }
@@ -158,7 +164,9 @@ export class FibPublisher implements RibSink {
   #create(list: PathList, like: number): FibSlot {
     const members = this.#acquire(list.paths);
     try {
-      return { nh: this.#nextHops.add(members, like), list, members, refs: 0 };
+      const slot = { nh: this.#nextHops.add(members, like), list, members, refs: 0 };
+      this.#slots[slot.nh] = slot;
+      return slot;
     } catch (error) {
       this.#drop(members);
       throw error;
@@ -184,6 +192,7 @@ export class FibPublisher implements RibSink {
     if (--slot.refs > 0) return;
     this.#own.delete(slot);
     if (this.#shared.get(slot.list) === slot) this.#shared.delete(slot.list);
+    this.#slots[slot.nh] = undefined;
     this.#nextHops.remove(slot.nh);
     this.#drop(slot.members);
   }
@@ -227,3 +236,5 @@ export class FibPublisher implements RibSink {
     }
   }
 }
+
+const keyOf = (prefix: number, len: number): number => prefix * 64 + len;

@@ -9,24 +9,37 @@
 
 import type { IfIndex } from '../base/ids.ts';
 import { RibTrie4 } from '../tables/rib-trie.ts';
-import type { Path, PathList, RibEntry, RibNextHop } from './rib-route.ts';
+import type { Path, PathList, RibNextHop } from './rib-route.ts';
 
 /** Recursion deeper than this is a mistake, not a design. */
 const MAX_DEPTH = 16;
 /** A next hop that changes more often than this in one go does not settle, and is given up until the next change. */
 const MAX_CHANGES = 32;
 
-/** A path list with those who depend on it. */
+/** A path list, which lives as long as somebody holds it. */
 export interface TrackedList extends PathList {
   readonly id: string;
-  readonly users: Set<RibEntry>;
+  /** Its number, from 1: what columns of the RIB have in its place. */
+  readonly index: number;
+  refs: number;
+}
+
+/** The RIB as the tracker sees it: prefixes are nodes of a trie. */
+export interface RouteTree {
+  /** Node of the longest prefix of at most `maxLen` bits that contains the address, -1 when there is none. */
+  match(addr: number, maxLen: number): number;
+  len(node: number): number;
+  /** Where the prefix's best routes go; undefined when none is active. */
+  list(node: number): TrackedList | undefined;
+  /** Whether its best route is a peer's. The prefix has one. */
+  isBgp(node: number): boolean;
 }
 
 interface TrackedHop {
   readonly ip: number;
   readonly lists: Set<TrackedList>;
-  /** Route through which it is reached, absent while it is not. */
-  via: RibEntry | undefined;
+  /** Node of the prefix through which it is reached, -1 while it is not. */
+  via: number;
   paths: readonly Path[];
   why: string;
   changes: number;
@@ -36,38 +49,55 @@ const NO_IFACE = 0 as IfIndex;
 
 export class NextHopTracker {
   readonly #lists = new Map<string, TrackedList>();
+  readonly #byIndex: (TrackedList | undefined)[] = [undefined];
+  readonly #freeIndices: number[] = [];
   readonly #hops = new Map<number, TrackedHop>();
   readonly #hopTrie = new RibTrie4();
   readonly #down = new Set<IfIndex>();
   readonly #queue = new Set<TrackedHop>();
   /** Next hops that changed since the queue was last empty. */
   readonly #moved: TrackedHop[] = [];
-  /** Entry that contains the address, of at most `maxLen` bits; the RIB's tree. */
-  readonly #match: (addr: number, maxLen: number) => RibEntry | undefined;
+  readonly #routes: RouteTree;
 
-  constructor(match: (addr: number, maxLen: number) => RibEntry | undefined) {
-    this.#match = match;
+  constructor(routes: RouteTree) {
+    this.#routes = routes;
   }
 
-  /** The path list of these next hops, made and resolved when it is new. It lives as long as it has users. */
-  list(nextHops: readonly RibNextHop[]): TrackedList {
+  /** Lists that somebody holds. */
+  get size(): number {
+    return this.#lists.size;
+  }
+
+  /** The list of an index, undefined for 0. */
+  at(index: number): TrackedList | undefined {
+    return this.#byIndex[index];
+  }
+
+  /** The path list of these next hops, made and resolved when it is new, with a reference more. */
+  acquire(nextHops: readonly RibNextHop[]): TrackedList {
     const id = nextHops
       .map((h) => `${h.kind}/${h.iface ?? ''}/${h.ip}`)
       .sort()
       .join(' ');
     let list = this.#lists.get(id);
     if (list === undefined) {
-      list = { id, nextHops, paths: [], why: '', users: new Set() };
+      const index = this.#freeIndices.pop() ?? this.#byIndex.length;
+      list = { id, index, nextHops, paths: [], why: '', refs: 0 };
       this.#lists.set(id, list);
+      this.#byIndex[index] = list;
       for (const hop of nextHops) if (isRecursive(hop)) this.#track(hop.ip).lists.add(list);
       this.resolve(list);
     }
+    list.refs++;
     return list;
   }
 
-  /** Forgets a list that has no users left. */
-  drop(list: TrackedList): void {
-    if (list.users.size > 0 || !this.#lists.delete(list.id)) return;
+  /** Gives a reference back; with the last one the list is forgotten. */
+  release(list: TrackedList): void {
+    if (--list.refs > 0) return;
+    this.#lists.delete(list.id);
+    this.#byIndex[list.index] = undefined;
+    this.#freeIndices.push(list.index);
     for (const hop of list.nextHops) {
       if (!isRecursive(hop)) continue;
       const tracked = this.#hops.get(hop.ip);
@@ -99,6 +129,7 @@ export class NextHopTracker {
 
   /** Resolves the next marked next hop; returns the lists that depend on it if it changed, `undefined` when none is marked. */
   next(): readonly TrackedList[] | undefined {
+    if (this.#queue.size === 0 && this.#moved.length === 0) return undefined; // as for most routes: nothing to allocate for it
     for (const hop of this.#queue) {
       this.#queue.delete(hop);
       return this.#resolveHop(hop) ? [...hop.lists] : [];
@@ -133,7 +164,7 @@ export class NextHopTracker {
   #track(ip: number): TrackedHop {
     let hop = this.#hops.get(ip);
     if (hop === undefined) {
-      hop = { ip, lists: new Set(), via: undefined, paths: [], why: '', changes: 0 };
+      hop = { ip, lists: new Set(), via: -1, paths: [], why: '', changes: 0 };
       this.#hops.set(ip, hop);
       this.#hopTrie.insert(ip, 32, 0);
       this.#resolveHop(hop);
@@ -143,23 +174,25 @@ export class NextHopTracker {
 
   /** Looks up where the next hop is reached; returns whether its paths changed. */
   #resolveHop(hop: TrackedHop): boolean {
-    hop.via = undefined;
+    hop.via = -1;
+    const routes = this.#routes;
     let why = 'no route to the next hop';
     let paths: readonly Path[] = [];
     if (hop.changes >= MAX_CHANGES) why = 'resolution of the next hop does not settle';
     else {
       for (
-        let entry = this.#match(hop.ip, 32);
-        entry !== undefined && entry.len > 0;
-        entry = this.#match(hop.ip, entry.len - 1)
+        let node = routes.match(hop.ip, 32);
+        node >= 0 && routes.len(node) > 0;
+        node = routes.match(hop.ip, routes.len(node) - 1)
       ) {
-        if (entry.list === undefined || entry.best[0].route.source === 'bgp') continue;
-        if (this.#dependsOn(entry.list, hop, 0)) {
+        const list = routes.list(node);
+        if (list === undefined || routes.isBgp(node)) continue;
+        if (this.#dependsOn(list, hop, 0)) {
           why = 'the next hop would be reached through itself';
           continue;
         }
-        hop.via = entry;
-        [paths, why] = through(entry.list.paths, hop.ip);
+        hop.via = node;
+        [paths, why] = through(list.paths, hop.ip);
         break;
       }
     }
@@ -178,7 +211,8 @@ export class NextHopTracker {
       const other = this.#hops.get(h.ip);
       if (other === undefined) return false;
       if (other === hop) return true;
-      return other.via?.list !== undefined && this.#dependsOn(other.via.list, hop, depth + 1);
+      const beyond = other.via < 0 ? undefined : this.#routes.list(other.via);
+      return beyond !== undefined && this.#dependsOn(beyond, hop, depth + 1);
     });
   }
 }

@@ -66,8 +66,6 @@ export interface PathList {
   paths: readonly Path[];
   /** Why `paths` is empty, '' when it is not. */
   why: string;
-  /** Prefixes that have a route over it, best or not. */
-  readonly users: ReadonlySet<RibEntry>;
 }
 
 /** A route in the RIB, with its defaults filled in. */
@@ -76,25 +74,25 @@ export interface Candidate {
   readonly key: string;
   readonly distance: number;
   readonly metric: number;
-  /** When it came, ms since the Unix epoch. */
+  /** When it came, ms since the Unix epoch, to the second. */
   readonly sinceMs: number;
   readonly list: PathList;
 }
 
-/** A prefix with all its routes. */
+/** A prefix with all its routes: a view, which shows what the RIB has at the time; valid while the prefix has a route. */
 export interface RibEntry {
   /** u32, host bits zero. */
   readonly prefix: number;
   readonly len: number;
-  candidates: Candidate[];
+  readonly candidates: readonly Candidate[];
   /** The best routes, several when they share the traffic; empty when none is active. */
-  best: readonly Candidate[];
+  readonly best: readonly Candidate[];
   /** Where packets go: the next hops of all best routes. */
-  list: PathList | undefined;
-  /** FIB entry, kept by the publisher; absent = not in the FIB. */
-  installed: FibSlot | undefined;
+  readonly list: PathList | undefined;
+  /** FIB entry; absent = not in the FIB. */
+  readonly installed: FibSlot | undefined;
   /** Why the best route is not in the FIB, '' when it is. */
-  fibError: string;
+  readonly fibError: string;
 }
 
 /** A next-hop index and what it points to; kept by the publisher. */
@@ -116,12 +114,19 @@ export interface BestChange {
 
 /** Whom the RIB tells what to forward by. Calls come when all consequences of a change are known. */
 export interface RibSink {
-  /** The next hops of a list resolve to other paths than before; at least one is left. */
-  pathsChanged(list: PathList): void;
+  /**
+   * The next hops of a list resolve to other paths than before; at least one is left. `users` are the prefixes whose packets
+   * go there: it looks at all prefixes for them.
+   */
+  pathsChanged(list: PathList, users: () => Iterable<RibEntry>): void;
   /** `entry.best` or `entry.list` changed. */
   entryChanged(entry: RibEntry): void;
   /** All of one change has been told. */
   settled(): void;
+  /** What the prefix has in the FIB, absent = nothing. */
+  installed(prefix: number, len: number): FibSlot | undefined;
+  /** Why its best route is not in the FIB, '' when it is. */
+  fibError(prefix: number, len: number): string;
 }
 
 /** A line of `show routes`. */

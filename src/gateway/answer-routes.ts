@@ -75,17 +75,13 @@ function selector(plane: ControlPlane, wanted: string | undefined): (prefix: num
 export function fibData(plane: ControlPlane, address: string | undefined, limit = DEFAULT_LIMIT): FibData {
   const stats = plane.shared.fib4.stats();
   const entries: FibEntry[] = [];
-  let omitted = 0;
-  const add = (entry: RibEntry): void => {
-    if (entry.installed === undefined || entry.best.length === 0) return;
-    if (entries.length >= limit) omitted++;
-    else entries.push(fibEntry(plane, entry));
-  };
-  if (address === undefined) for (const entry of plane.rib.walk()) add(entry);
-  else {
-    const entry = plane.rib.lookup(parseIpv4(address));
-    if (entry !== undefined) add(entry);
+  const match = address === undefined ? undefined : plane.rib.lookup(parseIpv4(address));
+  const wanted = address === undefined ? plane.rib.walk() : match === undefined ? [] : [match];
+  for (const entry of wanted) {
+    if (entries.length >= limit) break;
+    if (entry.installed !== undefined && entry.best.length > 0) entries.push(fibEntry(plane, entry));
   }
+  const omitted = address === undefined ? stats.prefixes - entries.length : 0;
   return { layout: stats.layout, prefixes: stats.prefixes, bytes: stats.bytesTouched, entries, omitted };
 }
 

@@ -3,10 +3,12 @@
 import { formatIpv4 } from '../addr/ipv4.ts';
 import type { Config } from '../config/config.ts';
 import type { Rib } from '../control/rib.ts';
-import { IBGP_DISTANCE, type RibNextHop, type RibRoute } from '../control/rib-route.ts';
+import type { CompareBgp } from '../control/rib-order.ts';
+import { DISTANCE, IBGP_DISTANCE, type RibNextHop } from '../control/rib-route.ts';
 import type { BgpLog } from '../routing/bgp/environment.ts';
-import { type BgpRoute, compareBgpPreference } from '../routing/bgp/route.ts';
+import { compareBgpPreference, type ReceivedPath } from '../routing/bgp/route.ts';
 import { type BgpSpeaker, createBgpSpeaker } from '../routing/bgp/speaker.ts';
+import type { Fib4 } from '../tables/fib4.ts';
 import type { EventLog } from './event-log.ts';
 
 /** Where announced routes go: a BGP speaker, or the simulator's peering. */
@@ -15,9 +17,17 @@ export interface Announcer {
   withdraw(prefix: number, len: number): void;
 }
 
+/** What of the control plane BGP works with. */
+export interface BgpPlane {
+  readonly config: Config;
+  readonly rib: Rib;
+  readonly events: EventLog;
+  readonly shared: { readonly fib4: Fib4 };
+}
+
 /** The RIB's comparison of two routes that BGP peers gave; 0 lets both share the traffic. */
-export const compareRibBgp = (a: RibRoute, b: RibRoute): number =>
-  compareBgpPreference(a.attributes as BgpRoute, b.attributes as BgpRoute);
+export const compareRibBgp: CompareBgp = (a, b) =>
+  compareBgpPreference(a.attributes as ReceivedPath, b.attributes as ReceivedPath);
 
 /** Announces what the config redistributes, as it becomes best, and takes it back when it no longer is. */
 export function redistribute(rib: Rib, sources: readonly string[], announcer: Announcer): void {
@@ -31,16 +41,12 @@ export function redistribute(rib: Rib, sources: readonly string[], announcer: An
   });
 }
 
-/** Makes the speaker of the config; it runs from `start` on. Its routes go into `rib` with the peer's name as key. */
-export function createGatewayBgp(
-  config: Config,
-  rib: Rib,
-  events: EventLog,
-  log: BgpLog | undefined,
-): BgpSpeaker | undefined {
+/** Makes the speaker of the config; it runs from `start` on. Its routes go into the RIB with the peer's name as key. */
+export function createGatewayBgp(plane: BgpPlane, log: BgpLog | undefined): BgpSpeaker | undefined {
+  const { config, rib, events } = plane;
   const { bgp } = config;
   if (bgp === undefined) return undefined;
-  // The prefixes of an UPDATE have one next hop: they share it, for a full table has a million of them.
+  // The prefixes of an UPDATE have one next hop: the RIB sees at once that it is the same.
   let nextHops: readonly RibNextHop[] = [{ kind: 'via', ip: 0 }];
   return createBgpSpeaker({
     as: bgp.as,
@@ -57,18 +63,19 @@ export function createGatewayBgp(
     })),
     ...(bgp.listen ? { listen: { address: '0.0.0.0', port: bgp.port } } : {}),
     ...(log === undefined ? {} : { log }),
+    prefixes: plane.shared.fib4.trie,
     events: {
       route(route) {
         if (route.family !== 'ipv4') return;
         if (nextHops[0].ip !== route.nextHop) nextHops = [{ kind: 'via', ip: route.nextHop }];
         rib.add({
           source: 'bgp',
-          key: route.peer,
+          key: route.path.peer,
           prefix: route.prefix,
           len: route.len,
           nextHops,
-          attributes: route,
-          ...(route.ebgp ? {} : { distance: IBGP_DISTANCE }),
+          attributes: route.path,
+          distance: route.path.ebgp ? DISTANCE.bgp : IBGP_DISTANCE,
         });
       },
       withdraw(gone) {

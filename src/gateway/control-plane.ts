@@ -47,7 +47,7 @@ export class ControlPlane {
     this.interfaces = interfaces;
     this.networks = networks;
     this.events = new EventLog(clock);
-    this.rib = new Rib({ clock, compareBgp: compareRibBgp });
+    this.rib = new Rib({ clock, compareBgp: compareRibBgp, over: this.shared.fib4.trie });
     const { adjacencies, nextHops, fib4, epoch } = this.shared;
     this.rib.attach(
       new FibPublisher({

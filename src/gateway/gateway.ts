@@ -50,7 +50,7 @@ export async function startGateway(config: Config, options: GatewayOptions = {})
 
   try {
     adoptPortMacs(plane.interfaces, dataplane.ports);
-    const bgp = createGatewayBgp(config, plane.rib, plane.events, options.log);
+    const bgp = createGatewayBgp(plane, options.log);
     if (bgp && config.bgp) {
       redistribute(plane.rib, config.bgp.redistribute, {
         announce: (prefix, len) => bgp.announce({ prefix, len }),

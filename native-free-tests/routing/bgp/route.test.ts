@@ -1,15 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type BgpRoute, compareBgpPreference } from '../../../src/routing/bgp/route.ts';
+import { compareBgpPreference, type ReceivedPath } from '../../../src/routing/bgp/route.ts';
 
-const BASE: BgpRoute = {
+const BASE: ReceivedPath = {
   peer: 'a',
   peerAddress: '10.0.0.1',
   peerId: 1,
-  family: 'ipv4',
-  prefix: 0,
-  len: 0,
-  nextHop: 1,
   origin: 'igp',
   asPath: [],
   asPathLength: 1,
@@ -20,7 +16,7 @@ const BASE: BgpRoute = {
 };
 
 describe('compareBgpPreference', () => {
-  it.each<[string, Partial<BgpRoute>, Partial<BgpRoute>]>([
+  it.each<[string, Partial<ReceivedPath>, Partial<ReceivedPath>]>([
     [
       'the higher LOCAL_PREF, before the shorter path',
       { localPref: 200, asPathLength: 9 },
@@ -38,8 +34,8 @@ describe('compareBgpPreference', () => {
     ['no MED to any, as it counts as 0', {}, { med: 1 }],
     ['eBGP to iBGP', { ebgp: true }, { ebgp: false }],
   ])('prefers %s (RFC 4271 §9.1.2.2)', (_name, better, worse) => {
-    const a = { ...BASE, ...better } as BgpRoute;
-    const b = { ...BASE, ...worse } as BgpRoute;
+    const a = { ...BASE, ...better } as ReceivedPath;
+    const b = { ...BASE, ...worse } as ReceivedPath;
     expect(compareBgpPreference(a, b)).toBeLessThan(0);
     expect(compareBgpPreference(b, a)).toBeGreaterThan(0);
   });
@@ -55,8 +51,8 @@ describe('compareBgpPreference', () => {
         peerId: fc.integer({ min: 1, max: 2 }),
         peerAddress: fc.constantFrom('10.0.0.1', '10.0.0.2'),
       })
-      .map((r) => ({ ...BASE, ...r }) as BgpRoute);
-    const sign = (a: BgpRoute, b: BgpRoute) => Math.sign(compareBgpPreference(a, b));
+      .map((r) => ({ ...BASE, ...r }) as ReceivedPath);
+    const sign = (a: ReceivedPath, b: ReceivedPath) => Math.sign(compareBgpPreference(a, b));
     fc.assert(
       fc.property(route, route, route, (a, b, c) => {
         expect(sign(a, b) + sign(b, a)).toBe(0);
@@ -66,8 +62,8 @@ describe('compareBgpPreference', () => {
   });
 
   it('is 0 for routes of two peers that are equally good: they may share the traffic', () => {
-    const other = { ...BASE, peer: 'b', peerAddress: '10.0.0.2', peerId: 2 } as BgpRoute;
+    const other = { ...BASE, peer: 'b', peerAddress: '10.0.0.2', peerId: 2 } as ReceivedPath;
     expect(compareBgpPreference(BASE, other)).toBe(0);
-    expect(compareBgpPreference(BASE, { ...other, asPathLength: 2 } as BgpRoute)).toBeLessThan(0);
+    expect(compareBgpPreference(BASE, { ...other, asPathLength: 2 } as ReceivedPath)).toBeLessThan(0);
   });
 });

@@ -1,6 +1,7 @@
 // What a peer is configured with, and what it has around it.
 
 import type { Timers } from '../../base/timers.ts';
+import type { RibTrie4 } from '../../tables/rib-trie.ts';
 import type { OriginTable } from './origin-table.ts';
 import type { BgpRoute, BgpWithdrawal } from './route.ts';
 import type { SessionConfig } from './session.ts';
@@ -40,4 +41,6 @@ export interface PeerEnvironment {
   readonly origin: OriginTable;
   readonly events: BgpEvents;
   readonly log: BgpLog;
+  /** A trie over whose tree received IPv4 prefixes are laid; absent: a tree for each peer. */
+  readonly prefixes: RibTrie4 | undefined;
 }

@@ -3,11 +3,15 @@
 // A refused route is kept with its reason, so that `received` can show it, and counts towards the peer's limit; for the rest
 // of the gateway it does not exist, and it takes an accepted route to the same prefix away (RFC 4271 §9: a new route
 // replaces the old one even if it cannot be used).
+//
+// A prefix costs a number in a trie: that of what the peer said of it (path-sets.ts), and of the reason that it is refused for.
 
+import type { RibTrie4 } from '../../tables/rib-trie.ts';
 import { asPathHas } from './as-path.ts';
-import { type PathAttributes, sameAttributes } from './attributes.ts';
-import type { Address, Family, Nlri, NlriKey } from './nlri.ts';
-import { nlriKey } from './nlri.ts';
+import type { PathAttributes } from './attributes.ts';
+import type { Address, Family, Nlri } from './nlri.ts';
+import { NlriTable } from './nlri-table.ts';
+import { type PathSet, PathSets, sameAddress } from './path-sets.ts';
 import type { UpdateMessage } from './update.ts';
 
 /** Why a route is not used. */
@@ -19,6 +23,11 @@ export const REFUSALS = {
   'prefix-invalid': 'its prefix is no unicast prefix (RFC 4271 §6.3)',
 } as const;
 export type Refusal = keyof typeof REFUSALS;
+/** Refusals by the three low bits of a prefix's number; 0 is none. */
+const REFUSAL_CODES = [undefined, ...(Object.keys(REFUSALS) as Refusal[])];
+
+/** Prefixes that `clear` holds as objects at a time: a full table of them would take 100 MB. */
+const SLICE = 65_536;
 
 export interface RibInEntry {
   readonly nlri: Nlri;
@@ -28,7 +37,7 @@ export interface RibInEntry {
 }
 
 export interface RibInSink {
-  accepted(entry: RibInEntry): void;
+  accepted(nlri: Nlri, set: PathSet): void;
   withdrawn(nlri: Nlri): void;
 }
 
@@ -43,25 +52,32 @@ export interface RibInContext {
 }
 
 export class RibIn {
-  readonly #entries = new Map<NlriKey, RibInEntry>();
+  /** Number of each prefix: its set's, times 8, and the code of its refusal. */
+  readonly #numbers: NlriTable;
+  readonly #sets = new PathSets();
   readonly #sink: RibInSink;
-  readonly #received: Record<Family, number> = { ipv4: 0, ipv6: 0 };
   readonly #accepted: Record<Family, number> = { ipv4: 0, ipv6: 0 };
 
-  constructor(sink: RibInSink) {
+  /** @param over a trie over whose tree the IPv4 prefixes are laid; absent: a tree of their own. */
+  constructor(sink: RibInSink, over?: RibTrie4) {
     this.#sink = sink;
+    this.#numbers = new NlriTable(over);
   }
 
   /** Prefixes that the peer announces. */
   received(family: Family): number {
-    return this.#received[family];
+    return this.#numbers.size(family);
   }
   /** Those of them that are used. */
   accepted(family: Family): number {
     return this.#accepted[family];
   }
-  entries(): IterableIterator<RibInEntry> {
-    return this.#entries.values();
+  /** All of them, ascending. */
+  *entries(): Generator<RibInEntry> {
+    for (const [nlri, number] of this.#numbers.entries()) {
+      const { nextHop, attributes } = this.#sets.at(number >> 3);
+      yield { nlri, nextHop, attributes, refused: REFUSAL_CODES[number & 7] };
+    }
   }
 
   apply(update: UpdateMessage, context: RibInContext): void {
@@ -73,34 +89,25 @@ export class RibIn {
 
   /** The session is gone, and everything with it. */
   clear(): void {
-    const entries = [...this.#entries.values()];
-    this.#entries.clear();
-    for (const family of ['ipv4', 'ipv6'] as const) {
-      this.#received[family] = 0;
-      this.#accepted[family] = 0;
+    while (this.received('ipv4') + this.received('ipv6') > 0) {
+      const some: Nlri[] = [];
+      for (const [nlri] of this.#numbers.entries()) if (some.push(nlri) === SLICE) break;
+      for (const nlri of some) this.#remove(nlri);
     }
-    for (const entry of entries) if (entry.refused === undefined) this.#sink.withdrawn(entry.nlri);
   }
 
   #put(nlri: Nlri, nextHop: Address, attributes: PathAttributes, context: RibInContext): void {
-    const key = nlriKey(nlri);
-    const old = this.#entries.get(key);
-    const refused = refusal(nlri, nextHop, attributes, context);
-    if (
-      old !== undefined &&
-      old.refused === refused &&
-      sameAddress(old.nextHop, nextHop) &&
-      sameAttributes(old.attributes, attributes)
-    ) {
-      return; // a refresh that changes nothing
-    }
-    const entry = { nlri, nextHop, attributes, refused };
-    this.#entries.set(key, entry);
-    if (old === undefined) this.#received[nlri.family]++;
-    const wasAccepted = old !== undefined && old.refused === undefined;
-    if (refused === undefined) {
+    const old = this.#numbers.get(nlri);
+    const refused = REFUSAL_CODES.indexOf(refusal(nlri, nextHop, attributes, context));
+    const set = this.#sets.acquire(nextHop, attributes);
+    const number = set.index * 8 + refused;
+    if (old >= 0) this.#sets.release(this.#sets.at(old >> 3));
+    if (number === old) return; // a refresh that changes nothing
+    this.#numbers.set(nlri, number);
+    const wasAccepted = old >= 0 && (old & 7) === 0;
+    if (refused === 0) {
       if (!wasAccepted) this.#accepted[nlri.family]++;
-      this.#sink.accepted(entry);
+      this.#sink.accepted(nlri, set);
     } else if (wasAccepted) {
       this.#accepted[nlri.family]--;
       this.#sink.withdrawn(nlri);
@@ -108,14 +115,13 @@ export class RibIn {
   }
 
   #remove(nlri: Nlri): void {
-    const key = nlriKey(nlri);
-    const old = this.#entries.get(key);
-    if (old === undefined) return;
-    this.#entries.delete(key);
-    this.#received[nlri.family]--;
-    if (old.refused === undefined) {
+    const old = this.#numbers.get(nlri);
+    if (old < 0) return;
+    this.#numbers.delete(nlri);
+    this.#sets.release(this.#sets.at(old >> 3));
+    if ((old & 7) === 0) {
       this.#accepted[nlri.family]--;
-      this.#sink.withdrawn(old.nlri);
+      this.#sink.withdrawn(nlri);
     }
   }
 }
@@ -145,6 +151,3 @@ const reservedBlock = (address: Address): number | undefined => {
   if (typeof address !== 'number') return address[0] === 0 ? 32 : top === 0xff ? 8 : undefined;
   return top === 0 || top === 127 ? 8 : top >= 224 ? 3 : undefined;
 };
-
-const sameAddress = (a: Address, b: Address): boolean =>
-  typeof a === 'number' || typeof b === 'number' ? a === b : a.every((w, i) => w === b[i]);

@@ -4,16 +4,14 @@ import type { Ipv6 } from '../../addr/ipv6.ts';
 import type { AsPath } from './as-path.ts';
 import { DEFAULT_LOCAL_PREF, ORIGINS, type Origin } from './attributes.ts';
 
-/** What both families of a received route have in common. */
-interface ReceivedRoute {
+/** What a peer said of prefixes, with who it is. One object is shared by all prefixes of which it said the same. */
+export interface ReceivedPath {
   /** Name of the peer in the config. */
   readonly peer: string;
   /** The peer's address as text. */
   readonly peerAddress: string;
   /** The peer's BGP Identifier as u32. */
   readonly peerId: number;
-  /** Prefix length. */
-  readonly len: number;
   readonly origin: Origin;
   readonly asPath: AsPath;
   readonly asPathLength: number;
@@ -25,17 +23,21 @@ interface ReceivedRoute {
   readonly ebgp: boolean;
 }
 
-export interface ReceivedIpv4Route extends ReceivedRoute {
+export interface ReceivedIpv4Route {
   readonly family: 'ipv4';
   /** u32, host bits zero. */
   readonly prefix: number;
+  readonly len: number;
   readonly nextHop: number;
+  readonly path: ReceivedPath;
 }
-export interface ReceivedIpv6Route extends ReceivedRoute {
+export interface ReceivedIpv6Route {
   readonly family: 'ipv6';
   readonly prefix: Ipv6;
+  readonly len: number;
   /** The global next hop; a link-local one beside it is not used. */
   readonly nextHop: Ipv6;
+  readonly path: ReceivedPath;
 }
 /** A route that a peer announced and that passed our checks. */
 export type BgpRoute = ReceivedIpv4Route | ReceivedIpv6Route;
@@ -74,7 +76,7 @@ export type Announcement =
  * 0 when both may share the traffic (ECMP). MED is compared between routes of any two ASes: compared only within one AS, as
  * the RFC has it, the order of three routes depends on who came first, and a sort could not use it.
  */
-export const compareBgpPreference = (a: BgpRoute, b: BgpRoute): number =>
+export const compareBgpPreference = (a: ReceivedPath, b: ReceivedPath): number =>
   (b.localPref ?? DEFAULT_LOCAL_PREF) - (a.localPref ?? DEFAULT_LOCAL_PREF) ||
   a.asPathLength - b.asPathLength ||
   ORIGINS.indexOf(a.origin) - ORIGINS.indexOf(b.origin) ||

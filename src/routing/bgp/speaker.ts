@@ -8,6 +8,7 @@ import { isIP } from 'node:net';
 import { formatIpv4 } from '../../addr/ipv4.ts';
 import { NearhopError } from '../../base/errors.ts';
 import { systemTimers, type Timers } from '../../base/timers.ts';
+import type { RibTrie4 } from '../../tables/rib-trie.ts';
 import { canonicalAddress } from './address.ts';
 import type { BgpEvents, BgpLog, PeerConfig } from './environment.ts';
 import { CEASE_ADMIN_SHUTDOWN, CEASE_CONNECTION_REJECTED, ERR_CEASE } from './error.ts';
@@ -54,6 +55,8 @@ export interface BgpSpeakerOptions {
   /** Where to accept connections; absent = only connect. Port default 179; '::' takes IPv4 too. */
   readonly listen?: { readonly address: string; readonly port?: number };
   readonly events: BgpEvents;
+  /** A trie that has nearly the same IPv4 prefixes as peers announce: they are then laid over its tree. */
+  readonly prefixes?: RibTrie4;
   readonly log?: BgpLog;
   readonly timers?: Timers;
   readonly transport?: BgpTransport;
@@ -91,7 +94,7 @@ export const createBgpSpeaker = (options: BgpSpeakerOptions): BgpSpeaker => {
   const transport = options.transport ?? createTcpTransport();
   checkOptions(options);
   const origin = new OriginTable();
-  const env = { timers, random, transport, origin, events, log };
+  const env = { timers, random, transport, origin, events, log, prefixes: options.prefixes };
   const peers = new Map<string, Peer>();
   const byAddress = new Map<string, Peer>();
   for (const peer of options.peers) {
