@@ -36,7 +36,7 @@ export interface DriverEvent {
   readonly prefix?: number;
   readonly len?: number;
   readonly up?: boolean;
-  readonly asPath?: readonly { readonly ases: readonly number[] }[];
+  readonly path?: { readonly asPath: readonly { readonly ases: readonly number[] }[] };
 }
 
 export interface SpeakerProcess {
