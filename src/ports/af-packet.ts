@@ -31,6 +31,7 @@ import { LargeFrames } from './large-frames.ts';
 import { MessageVector } from './message-vector.ts';
 import { ERRNO, loadNative, type Native, type NativeMemory } from './native.ts';
 import { awaitDevice, NetDevice, SOCK_CLOEXEC } from './net-device.ts';
+import { shareFrames } from './packet-fanout.ts';
 import {
   PacketRing,
   SOL_PACKET,
@@ -62,12 +63,7 @@ const PACKET_ADD_MEMBERSHIP = 1;
 const PACKET_MR_PROMISC = 1;
 const PACKET_VNET_HDR = 15;
 const PACKET_QDISC_BYPASS = 20;
-const PACKET_FANOUT = 18;
 const PACKET_IGNORE_OUTGOING = 23;
-/** By the hash of addresses and ports, which is the same in both directions; of fragments, by addresses alone. */
-const PACKET_FANOUT_HASH = 0;
-const PACKET_FANOUT_FLAG_UNIQUEID = 0x2000;
-const PACKET_FANOUT_FLAG_IGNORE_OUTGOING = 0x4000;
 const SOCKADDR_LL_LEN = 20;
 const PACKET_MREQ_LEN = 16;
 
@@ -182,7 +178,9 @@ class AfPacketPort implements Port {
       this.#setInt(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES, 'enlarge the receive buffer');
       this.#large = new LargeFrames(native, this.pollFd, slab);
       check(this.#attach(), `bind port '${options.name}' to device '${options.device}'`);
-      if (options.fanout !== undefined) this.share = this.#shareFrames(options.fanout);
+      if (options.fanout !== undefined) {
+        this.share = shareFrames(native, this.pollFd, options.fanout, options.name);
+      }
       this.#kernelDrop?.install();
     } catch (error) {
       ring?.unmap();
@@ -347,25 +345,6 @@ class AfPacketPort implements Port {
     this.#ifIndex = index;
     this.#refresh();
     return 0;
-  }
-
-  /** Makes or joins a fanout group, which takes frames to one of its sockets each; returns its number. */
-  #shareFrames(group: number): number {
-    const unique = group < 0 ? PACKET_FANOUT_FLAG_UNIQUEID : 0; // the kernel starts with 0
-    const mode = PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_IGNORE_OUTGOING | unique;
-    this.#setInt(
-      SOL_PACKET,
-      PACKET_FANOUT,
-      ((mode << 16) | Math.max(0, group)) >>> 0,
-      'share the frames of its device',
-    );
-    const { address, u32, u16 } = this.#scratch;
-    u32[1] = 4;
-    check(
-      this.#native.getsockopt(this.pollFd, SOL_PACKET, PACKET_FANOUT, address, address + 4),
-      `ask for the fanout group of port '${this.#options.name}'`,
-    );
-    return u16[0];
   }
 
   #refresh(): void {
