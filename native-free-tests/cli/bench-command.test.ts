@@ -13,6 +13,8 @@ it.each([
   ['--mode l4', 'l3, l2'],
   ['--traffic a.pcap --pace 0', 'A pace is a number as 1, x10 or 0.5, or max.'],
   ['--traffic a.pcap --pace fast', 'A pace is a number'],
+  ['--idle-only --mrr-only', "cannot be used with option '--mrr-only'"],
+  ['--idle-only --idle 0', '--idle-only needs seconds'],
   ['--pace 1', '--pace is of a capture'],
   ['--traffic a.pcap --size 64', "cannot be used with option '--size"],
   ['--traffic a.pcap --mrr-only', "cannot be used with option '--mrr-only'"],

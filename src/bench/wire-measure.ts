@@ -34,6 +34,8 @@ export interface WireOptions {
   readonly idleSeconds: number;
   /** Only floods: no searches, latencies or curve, and nothing at idle. */
   readonly mrrOnly: boolean;
+  /** Only CPU and echoes at idle. */
+  readonly idleOnly: boolean;
   /** A capture that is sent instead of floods and searches, and how much faster than captured; 0 for as fast as it goes. */
   readonly traffic?: { readonly path: string; readonly speeds: readonly number[] };
   readonly signal: AbortSignal;

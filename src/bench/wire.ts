@@ -47,7 +47,7 @@ export async function benchWire(options: WireOptions): Promise<WireReport> {
     return {
       name: dut,
       what,
-      rows: (options.traffic === undefined ? sizes : []).map((size) => ({
+      rows: (options.traffic === undefined && !options.idleOnly ? sizes : []).map((size) => ({
         ...{ dut, size, floods: [], found: [], all: [], latency: [] },
       })),
       idle: { dut, rtt: [], cpu: [], rss: [] },

@@ -32,6 +32,7 @@ interface WireCommandOptions {
   readonly seconds: number;
   readonly idle: number;
   readonly mrrOnly?: boolean;
+  readonly idleOnly?: boolean;
   readonly traffic?: string;
   readonly pace?: readonly number[];
   readonly report?: string;
@@ -122,7 +123,12 @@ export function registerBench(program: Command, context: Context): void {
     .option('--idle <s>', 'seconds without traffic, for idle CPU; 0 for none', integer(0, 600), 10)
     .option('--mrr-only', 'floods only: nothing at idle, no search, latency or curve')
     .addOption(
-      new Option('--traffic <capture>', 'send a capture instead').conflicts(['size', 'flows', 'mrrOnly']),
+      new Option('--idle-only', 'CPU and round-trip time at idle only').conflicts(['mrrOnly', 'size']),
+    )
+    .addOption(
+      new Option('--traffic <capture>', 'send a capture instead').conflicts([
+        ...['size', 'flows', 'mrrOnly', 'idleOnly'],
+      ]),
     )
     .option(
       '--pace <list>',
@@ -139,6 +145,11 @@ export function registerBench(program: Command, context: Context): void {
           hint: 'name one: --traffic CAPTURE',
         });
       }
+      if (options.idleOnly === true && options.idle === 0) {
+        throw new UsageError('nothing-to-measure', '--idle-only needs seconds without traffic', {
+          hint: 'leave --idle 0 out',
+        });
+      }
       const { benchWire } = await import('../../bench/wire.ts');
       const report = await interruptible((signal) =>
         benchWire({
@@ -152,6 +163,7 @@ export function registerBench(program: Command, context: Context): void {
           seconds: options.seconds,
           idleSeconds: options.idle,
           mrrOnly: options.mrrOnly === true,
+          idleOnly: options.idleOnly === true,
           ...(traffic === undefined ? {} : { traffic: { path: traffic, speeds: pace ?? [1] } }),
           signal,
           say: (text) => output.note(text),
