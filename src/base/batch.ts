@@ -3,37 +3,44 @@
 // Slots 0..count-1 are in use: first what a port received, then what the gateway itself makes in this round (replies, ICMP
 // errors, copies for flooding), which take their bytes from a scratch region that is free again when the round ends.
 
+import {
+  BATCH_SLOTS,
+  COLUMN_BYTES,
+  IFACE_AT,
+  LEN_AT,
+  OFF_AT,
+  OFFLOAD_AT,
+  OFFLOAD_CSUM,
+  OFFLOAD_GSO,
+  OFFLOAD_VNET,
+  OUT_IFACE_AT,
+  PORT_AT,
+} from './batch-columns.ts';
 import { FRAME_MAX, HEADROOM, type Slab } from './slab.ts';
 
 /** Most packets that a port may hand over in one round. */
 export const BATCH_RX = 256;
-/** Slots of a batch: received packets, and those that the gateway makes in the round. */
-export const BATCH_SLOTS = 2048;
-
-/** `offload` bit: the 10 bytes in front of the frame are a valid virtio_net_hdr (virtio 1.2 §5.1.6). */
-export const OFFLOAD_VNET = 1;
-/** `offload` bit: the L4 checksum is partial (VIRTIO_NET_HDR_F_NEEDS_CSUM); csum_start/csum_offset say where. */
-export const OFFLOAD_CSUM = 2;
-/** `offload` bit: the frame is a GSO frame, to be split into gso_size segments by whoever needs plain frames. */
-export const OFFLOAD_GSO = 4;
+export { BATCH_SLOTS, OFFLOAD_CSUM, OFFLOAD_GSO, OFFLOAD_VNET };
 
 export class Batch {
   readonly slab: Slab;
   readonly u8: Uint8Array;
   readonly view: DataView;
+  /** Where the columns begin in the slab (batch-columns.ts). */
+  readonly columns: number;
   count = 0;
   /** Whether a slot may have a reason or a trace, or be the gateway's own: whoever writes such a column says so here. */
   marked = false;
   /** Offset in the slab of the frame's first byte (Ethernet destination). At least HEADROOM bytes before it are free. */
-  readonly off = new Int32Array(BATCH_SLOTS);
+  readonly off: Int32Array;
   /** Bytes of the frame, without FCS. */
-  readonly len = new Int32Array(BATCH_SLOTS);
+  readonly len: Int32Array;
   /** PortId by which the frame came; 0xffff for a packet that the gateway made. */
-  readonly port = new Uint16Array(BATCH_SLOTS);
+  readonly port: Uint16Array;
   /** IfIndex by which it came. This and the next one are set by ethernet-input. */
-  readonly iface = new Uint16Array(BATCH_SLOTS);
+  readonly iface: Uint16Array;
   /** IfIndex by which it shall leave. */
-  readonly outIface = new Uint16Array(BATCH_SLOTS);
+  readonly outIface: Uint16Array;
   /** Bytes from `off` to the network header: 14, or more while tags are in place. */
   readonly l3 = new Uint8Array(BATCH_SLOTS);
   /** AdjIndex that the lookup chose. */
@@ -41,7 +48,7 @@ export class Batch {
   /** Index into REASONS: why the packet is dropped, consumed or reported. */
   readonly reason = new Uint16Array(BATCH_SLOTS);
   /** OFFLOAD_* bits. */
-  readonly offload = new Uint8Array(BATCH_SLOTS);
+  readonly offload: Uint8Array;
   /** Row of the trace buffer, or -1 for a packet that nobody traces. */
   readonly trace = new Int32Array(BATCH_SLOTS).fill(-1);
   /** Node-private number that travels with the packet to the next node (an IPv4 address, a code). */
@@ -57,6 +64,13 @@ export class Batch {
     this.slab = slab;
     this.u8 = slab.u8;
     this.view = slab.view;
+    this.columns = slab.reserve(COLUMN_BYTES);
+    this.off = new Int32Array(slab.buffer, this.columns + OFF_AT, BATCH_SLOTS);
+    this.len = new Int32Array(slab.buffer, this.columns + LEN_AT, BATCH_SLOTS);
+    this.port = new Uint16Array(slab.buffer, this.columns + PORT_AT, BATCH_SLOTS);
+    this.iface = new Uint16Array(slab.buffer, this.columns + IFACE_AT, BATCH_SLOTS);
+    this.outIface = new Uint16Array(slab.buffer, this.columns + OUT_IFACE_AT, BATCH_SLOTS);
+    this.offload = new Uint8Array(slab.buffer, this.columns + OFFLOAD_AT, BATCH_SLOTS);
     this.#scratch = slab.reserve(scratchBytes);
     this.#scratchEnd = this.#scratch + scratchBytes;
     this.#top = this.#scratch;

@@ -12,8 +12,11 @@ export const FRAME_MAX = 65536 + 64;
 /** Bytes from the start of any frame, however short, that may be read: the last ones of the slab are never reserved. */
 export const READ_AHEAD = 64;
 const PAGE = 4096;
+const WASM_PAGE = 65536;
 
 export class Slab {
+  /** For WebAssembly, whose loops run over frames too. */
+  readonly memory: WebAssembly.Memory;
   readonly buffer: SharedArrayBuffer;
   readonly u8: Uint8Array;
   /** Network byte order is DataView's default: `view.getUint16(off)` reads big-endian. */
@@ -22,9 +25,10 @@ export class Slab {
   readonly i32: Int32Array;
   #top = PAGE; // offset 0 stays unused, so that 0 can mean "none"
 
-  /** @param bytes size of the address range; pages are taken from the system only when touched. */
+  /** @param bytes size of the address range, in steps of 64 KiB; pages are taken from the system only when touched. */
   constructor(bytes = 256 << 20) {
-    this.buffer = new SharedArrayBuffer(bytes);
+    this.memory = wasmMemory(bytes);
+    this.buffer = this.memory.buffer;
     this.u8 = new Uint8Array(this.buffer);
     this.view = new DataView(this.buffer);
     this.i32 = new Int32Array(this.buffer);
@@ -44,5 +48,17 @@ export class Slab {
     }
     this.#top = off + bytes;
     return off;
+  }
+}
+
+function wasmMemory(bytes: number): WebAssembly.Memory {
+  const pages = Math.ceil(bytes / WASM_PAGE);
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  } catch (cause) {
+    throw new NearhopError('packet-memory-unavailable', `${bytes} bytes of packet memory cannot be had`, {
+      hint: 'Node reserves 10 GiB of addresses for it, of which it uses what it touches: raise the limit of address space (ulimit -v)',
+      cause,
+    });
   }
 }

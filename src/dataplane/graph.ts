@@ -75,6 +75,14 @@ export interface Tables {
   readonly neighbors: NeighborTable;
 }
 
+/** Packets that are at the beginning of a vector, all leave by one interface, fit its port and are nothing but their bytes. */
+export interface CommonPackets {
+  /** 0 when nothing is known. */
+  packets: number;
+  /** Of their frames. */
+  bytes: number;
+}
+
 /** What a node sees of the data plane that it runs in. */
 export class Context {
   readonly tables: Tables;
@@ -85,8 +93,11 @@ export class Context {
   /** Time of this round, ms of the clock. */
   nowMs = 0;
   readonly batch: Batch;
+  /** What the fast path says of interface-output's vector, so that nobody has to look at each packet again. */
+  readonly common: CommonPackets = { packets: 0, bytes: 0 };
 
-  readonly #vectors: Uint16Array[] = NODES.map(() => new Uint16Array(BATCH_SLOTS));
+  /** In the slab, for the loops in WebAssembly. */
+  readonly #vectors: Uint16Array[];
   readonly #counts = new Int32Array(NODES.length);
   readonly #next: { vectors: Uint16Array[]; counts: Int32Array } = {
     vectors: NODES.map(() => new Uint16Array(BATCH_SLOTS)),
@@ -109,6 +120,8 @@ export class Context {
     this.trace = trace;
     this.events = events;
     this.batch = batch;
+    const { slab } = batch;
+    this.#vectors = NODES.map(() => new Uint16Array(slab.buffer, slab.reserve(BATCH_SLOTS * 2), BATCH_SLOTS));
   }
 
   /** Starts a walk with slots 0..n-1 at the first node. */
@@ -360,4 +373,12 @@ export function countRx(counters: Counters, iface: IfIndex | number, bytes: numb
   const row = iface * IF_COUNTER_STRIDE;
   counters.ifaces[row + IF_COUNTER.rxPackets]++;
   counters.ifaces[row + IF_COUNTER.rxBytes] += bytes;
+}
+
+/** The port of an interface that is up, when it sends frames as they are: with their Ethernet header, and without a tag. */
+export function plainPort(ctx: Context, out: number): Port | undefined {
+  const { interfaces } = ctx.tables;
+  const port = ctx.ports[interfaces.port[out]];
+  if (port === undefined || interfaces.up[out] === 0) return undefined;
+  return port.l3Only || interfaces.vlan[out] !== 0 ? undefined : port;
 }

@@ -10,7 +10,7 @@ import { REASON } from '../../stats/reasons.ts';
 import { DOT1Q_LEN, dot1qPush } from '../../wire/dot1q.ts';
 import { ETH_HLEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ethernetType } from '../../wire/ethernet.ts';
 import { planSegments, SegmentPlan } from '../../wire/segmentation.ts';
-import type { Context, GraphNode } from '../graph.ts';
+import { type Context, type GraphNode, plainPort } from '../graph.ts';
 import { completeChecksum, emitSegment, moveVnetHeader, wireL3Len } from '../offload.ts';
 
 const MAX_PORTS = 1024;
@@ -52,26 +52,35 @@ export function createInterfaceOutput(): GraphNode {
  * one of them needs more than that.
  */
 function sendPlain(batch: Batch, idx: Uint16Array, n: number, ctx: Context): boolean {
-  const { interfaces } = ctx.tables;
+  const { common } = ctx;
+  const known = common.packets === n && !batch.marked;
+  common.packets = 0;
   const out = batch.outIface[idx[0]];
-  const port = ctx.ports[interfaces.port[out]];
-  if (batch.marked || port === undefined || interfaces.up[out] === 0) return false;
-  if (port.l3Only || interfaces.vlan[out] !== 0) return false;
+  let bytes = known ? common.bytes : plainBytes(batch, idx, n, ctx);
+  if (bytes < 0) return false;
+  const sent = ctx.ports[ctx.tables.interfaces.port[out]].tx(batch, idx, n);
+  if (sent < n) bytes = failed(idx, sent, n, bytes, ctx);
+  ctx.counters.totals[TOTAL.sent] += sent;
+  ctx.counters.ifaces[out * IF_COUNTER_STRIDE + IF_COUNTER.txPackets] += sent;
+  ctx.counters.ifaces[out * IF_COUNTER_STRIDE + IF_COUNTER.txBytes] += bytes;
+  return true;
+}
+
+/** Bytes of the packets of a common round, -1 for any other. */
+function plainBytes(batch: Batch, idx: Uint16Array, n: number, ctx: Context): number {
+  const out = batch.outIface[idx[0]];
+  const port = plainPort(ctx, out);
+  if (batch.marked || port === undefined) return -1;
   const { len, l3, outIface, offload } = batch;
   const { mtu } = port;
   const work = port.offload ? OFFLOAD_GSO : OFFLOAD_GSO | OFFLOAD_CSUM;
   let bytes = 0;
   for (let k = 0; k < n; k++) {
     const i = idx[k];
-    if (outIface[i] !== out || (offload[i] & work) !== 0 || len[i] - l3[i] > mtu) return false;
+    if (outIface[i] !== out || (offload[i] & work) !== 0 || len[i] - l3[i] > mtu) return -1;
     bytes += len[i];
   }
-  const sent = port.tx(batch, idx, n);
-  if (sent < n) bytes = failed(idx, sent, n, bytes, ctx);
-  ctx.counters.totals[TOTAL.sent] += sent;
-  ctx.counters.ifaces[out * IF_COUNTER_STRIDE + IF_COUNTER.txPackets] += sent;
-  ctx.counters.ifaces[out * IF_COUNTER_STRIDE + IF_COUNTER.txBytes] += bytes;
-  return true;
+  return bytes;
 }
 
 /** Ends the slots `idx[sent..n-1]`, which the port has refused; returns `bytes` without theirs. */
@@ -97,7 +106,7 @@ function prepareRun(
   const { interfaces } = ctx.tables;
   const port = ctx.ports[interfaces.port[out]];
   const usable = port !== undefined && interfaces.up[out] !== 0;
-  const plain = usable && !port.l3Only && interfaces.vlan[out] === 0;
+  const plain = plainPort(ctx, out) !== undefined;
   const mtu = usable ? port.mtu : 0;
   let fit = 0;
   for (let k = first; k < end; k++) {
