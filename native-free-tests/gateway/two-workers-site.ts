@@ -73,7 +73,7 @@ export class TwoWorkers {
         });
         return port;
       });
-    const slab = new Slab(128 << 20);
+    const slab = new Slab(96 << 20);
     this.#ownerPorts = ports('owner', slab, 3);
     this.#owner = createDataplaneHost({ config, buffers, slab, clock, ports: this.#ownerPorts, emit() {} });
     plane.fdb = this.#owner.fdb;

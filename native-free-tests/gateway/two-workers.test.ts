@@ -153,14 +153,15 @@ describe('Carrier', () => {
 
   it('drops as handover-full what the ring has no room for', () => {
     const w = resolved();
-    for (let n = 0; n < 70; n++) {
+    const batches = 140; // of 250 records of 256 bytes: more than the 8 MiB of the ring
+    for (let n = 0; n < batches; n++) {
       for (let k = 0; k < 250; k++) w.inject('carrier', 'left', packet(k % 7, k, { options: true }));
       w.runCarrier();
     }
     const { totals, reasons, imbalance } = w.counted(1);
     expect(imbalance).toBe(0);
     expect(reasons['handover-full']).toBeGreaterThan(0);
-    expect(totals.queued + totals.dropped).toBe(70 * 250);
+    expect(totals.queued + totals.dropped).toBe(batches * 250);
     w.settle();
     expect(w.all()).toMatchObject({ totals: { queued: 0 }, imbalance: 0 });
   });

@@ -11,7 +11,7 @@ import { Dataplane } from '../dataplane/graph.ts';
 import { forgetNeighbor, resolveAdjacency } from '../dataplane/neighbor-resolution.ts';
 import { createNodes } from '../dataplane/nodes.ts';
 import { Trace } from '../dataplane/trace.ts';
-import { HandoverInlet } from '../ports/handover.ts';
+import { createHandovers, type HandoverInlet } from '../ports/handover.ts';
 import type { Port } from '../ports/port.ts';
 import { Counters } from '../stats/counters.ts';
 import { AdjacencyTable } from '../tables/adjacency-table.ts';
@@ -49,7 +49,7 @@ export function createDataplaneHost(options: DataplaneHostOptions): DataplaneHos
   const fdb = new Fdb();
   const neighbors = new NeighborTable({ slab });
   const carriers = buffers.counters.length - 1;
-  const handovers = Array.from({ length: carriers }, () => new HandoverInlet(slab));
+  const handovers = createHandovers(slab, carriers);
   const dataplane = new Dataplane({
     slab,
     clock,
