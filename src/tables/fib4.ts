@@ -107,6 +107,8 @@ export class Fib4 {
   /** Epoch in which the layout that is not live was left, 0 while it was never used. */
   #leftIn = 0;
   #switches = 0;
+  /** Prefixes longer than 16 in each /16. */
+  readonly #longer16 = new Uint32Array(1 << 16);
   /** /16s that have longer prefixes: groups that DIR-16-8-8 needs for them. */
   #blocks16 = 0;
   /** /24s that have longer prefixes: groups that both layouts need for them. */
@@ -203,9 +205,13 @@ export class Fib4 {
 
   /** Keeps the counts of the shape, while prefix/len is not in the tree: before an insert or after a removal. */
   #count(prefix: number, len: number, by: 1 | -1): void {
-    if (len > 16 && !this.trie.hasLonger(prefix, 16)) {
-      this.#blocks16 += by;
-      if (by < 0) this.#emptied++;
+    if (len > 16) {
+      const before = this.#longer16[prefix >>> 16];
+      this.#longer16[prefix >>> 16] = before + by;
+      if (before === (by > 0 ? 0 : 1)) {
+        this.#blocks16 += by;
+        if (by < 0) this.#emptied++;
+      }
     }
     if (len > 24) {
       this.#hosts += by;
@@ -230,7 +236,7 @@ export class Fib4 {
 
   /** Whether the layout that is not live can hold the table and this prefix. */
   #otherFits(prefix: number, len: number): boolean {
-    const blocks16 = this.#blocks16 + (len > 16 && !this.trie.hasLonger(prefix, 16) ? 1 : 0);
+    const blocks16 = this.#blocks16 + (len > 16 && this.#longer16[prefix >>> 16] === 0 ? 1 : 0);
     const blocks24 = this.#blocks24 + (len > 24 && !this.trie.hasLonger(prefix, 24) ? 1 : 0);
     return this.#layout === this.#dir16
       ? blocks24 <= this.#dir24.capacity

@@ -19,11 +19,13 @@ export class RibTree {
   readonly probe: Uint32Array;
   /** Prefix length of each node. */
   len = new Uint8Array(64);
-  /** Words of each node's prefix: node n has `words` of them from n * words. */
-  keys: Uint32Array;
-  /** Children: node n has its 0-child at 2n and its 1-child at 2n + 1. */
-  child = new Int32Array(128);
   root = NONE;
+  /**
+   * Of each node the words of its prefix, its 0-child and its 1-child, side by side: a walk down a large tree costs a cache
+   * miss for each column that it reads of a node.
+   */
+  #rows: Int32Array;
+  readonly #stride: number;
   readonly #layers: TreeLayer[] = [];
   #top = 0;
   /** First node of the free list, linked by `child`. */
@@ -32,13 +34,24 @@ export class RibTree {
   constructor(words: number) {
     this.words = words;
     this.probe = new Uint32Array(words);
-    this.keys = new Uint32Array(64 * words);
+    this.#stride = words + 2;
+    this.#rows = new Int32Array(64 * this.#stride);
   }
 
   /** A trie comes to lie over the tree. */
   attach(layer: TreeLayer): void {
     layer.value = new Int32Array(this.len.length).fill(NONE, 0, this.#top);
     this.#layers.push(layer);
+  }
+
+  /** Word `w` of the first address of a node's prefix. */
+  word(node: number, w: number): number {
+    return this.#rows[node * this.#stride + w] >>> 0;
+  }
+
+  /** Child of a node on side 0 or 1, or -1. */
+  child(node: number, side: number): number {
+    return this.#rows[node * this.#stride + this.words + side];
   }
 
   /** Node of probe/len, made if it is not there. Its bits beyond `len` are ignored. */
@@ -54,7 +67,7 @@ export class RibTree {
       if (len === nodeLen) return node;
       parent = node;
       side = this.bit(nodeLen);
-      node = this.child[2 * node + side];
+      node = this.child(node, side);
     }
     const added = this.#allocate(len);
     let top = added;
@@ -65,9 +78,9 @@ export class RibTree {
       if (common < len) {
         this.truncate(common);
         top = this.#allocate(common);
-        this.child[2 * top + 1 - nodeSide] = added;
+        this.#setChild(top, 1 - nodeSide, added);
       }
-      this.child[2 * top + nodeSide] = node;
+      this.#setChild(top, nodeSide, node);
     }
     this.#link(parent, side, top);
     return added;
@@ -86,18 +99,18 @@ export class RibTree {
       grandSide = side;
       parent = node;
       side = this.bit(this.len[node]);
-      node = this.child[2 * node + side];
+      node = this.child(node, side);
     }
     if (this.#isUsed(node)) return;
-    const left = this.child[2 * node];
-    const right = this.child[2 * node + 1];
+    const left = this.child(node, 0);
+    const right = this.child(node, 1);
     if (left !== NONE && right !== NONE) return;
     const only = left !== NONE ? left : right;
     this.#link(parent, side, only);
     this.#release(node);
     if (only === NONE && parent !== NONE && !this.#isUsed(parent)) {
       // the parent was a joint of two, and has one child left
-      this.#link(grand, grandSide, this.child[2 * parent + 1 - side]);
+      this.#link(grand, grandSide, this.child(parent, 1 - side));
       this.#release(parent);
     }
   }
@@ -110,7 +123,7 @@ export class RibTree {
       const nodeLen = this.len[node];
       if (this.common(node, Math.min(len, nodeLen)) < Math.min(len, nodeLen)) return NONE;
       if (nodeLen >= len) return node;
-      node = this.child[2 * node + this.bit(nodeLen)];
+      node = this.child(node, this.bit(nodeLen));
     }
     return NONE;
   }
@@ -126,9 +139,9 @@ export class RibTree {
 
   /** Leading bits that the probe and a node's prefix share, at most `max`. */
   common(node: number, max: number): number {
-    const base = node * this.words;
+    const base = node * this.#stride;
     for (let w = 0; w < this.words; w++) {
-      const differ = this.probe[w] ^ this.keys[base + w];
+      const differ = this.probe[w] ^ this.#rows[base + w];
       if (differ !== 0) return Math.min(max, w * 32 + Math.clz32(differ));
     }
     return max;
@@ -140,7 +153,7 @@ export class RibTree {
   }
 
   #keyBit(node: number, i: number): number {
-    return (this.keys[node * this.words + (i >>> 5)] >>> (31 - (i & 31))) & 1;
+    return (this.word(node, i >>> 5) >>> (31 - (i & 31))) & 1;
   }
 
   #isUsed(node: number): boolean {
@@ -148,36 +161,39 @@ export class RibTree {
     return false;
   }
 
+  #setChild(node: number, side: number, child: number): void {
+    this.#rows[node * this.#stride + this.words + side] = child;
+  }
+
   #link(parent: number, side: number, node: number): void {
     if (parent === NONE) this.root = node;
-    else this.child[2 * parent + side] = node;
+    else this.#setChild(parent, side, node);
   }
 
   #allocate(len: number): number {
     let node = this.#free;
-    if (node !== NONE) this.#free = this.child[2 * node];
+    if (node !== NONE) this.#free = this.child(node, 0);
     else {
       node = this.#top++;
       if (node === this.len.length) this.#grow();
     }
     this.len[node] = len;
     for (const layer of this.#layers) layer.value[node] = NONE;
-    this.child[2 * node] = NONE;
-    this.child[2 * node + 1] = NONE;
-    this.keys.set(this.probe, node * this.words);
+    this.#setChild(node, 0, NONE);
+    this.#setChild(node, 1, NONE);
+    for (let w = 0; w < this.words; w++) this.#rows[node * this.#stride + w] = this.probe[w];
     return node;
   }
 
   #release(node: number): void {
-    this.child[2 * node] = this.#free;
+    this.#setChild(node, 0, this.#free);
     this.#free = node;
   }
 
   #grow(): void {
     const n = grownRows(this.len.length);
     this.len = grown(this.len, n);
-    this.child = grown(this.child, n * 2);
-    this.keys = grown(this.keys, n * this.words);
+    this.#rows = grown(this.#rows, n * this.#stride);
     for (const layer of this.#layers) layer.value = grown(layer.value, n);
   }
 }

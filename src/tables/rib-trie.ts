@@ -8,6 +8,7 @@ abstract class RibTrie implements TreeLayer {
   /** Value of each node, -1 for none. */
   value = new Int32Array(0);
   readonly tree: RibTree;
+  readonly #path = new Int32Array(129);
   #size = 0;
 
   /** Without `tree`, over one of its own. */
@@ -29,12 +30,12 @@ abstract class RibTrie implements TreeLayer {
   /** All nodes with a value inside `top`, shorter prefixes first, ascending. The tree must not change meanwhile. */
   *nodes(top = this.tree.root): Generator<number> {
     if (top === NONE) return;
-    const { child } = this.tree;
+    const { tree } = this;
     const stack = [top];
     for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
       if (this.value[node] !== NONE) yield node;
-      const left = child[2 * node];
-      const right = child[2 * node + 1];
+      const left = tree.child(node, 0);
+      const right = tree.child(node, 1);
       if (right !== NONE) stack.push(right);
       if (left !== NONE) stack.push(left);
     }
@@ -70,16 +71,21 @@ abstract class RibTrie implements TreeLayer {
   protected matchProbe(maxLen: number): number {
     const { tree } = this;
     const bits = tree.words * 32;
-    let best = NONE;
+    let depth = 0;
     let node = tree.root;
     while (node !== NONE) {
       const len = tree.len[node];
       if (len > maxLen || tree.common(node, len) < len) break;
-      if (this.value[node] !== NONE) best = node;
+      this.#path[depth++] = node;
       if (len === bits) break;
-      node = tree.child[2 * node + tree.bit(len)];
+      node = tree.child(node, tree.bit(len));
     }
-    return best;
+    // From the end, where it mostly is: the other values on the way would be so many cache misses.
+    while (depth > 0) {
+      node = this.#path[--depth];
+      if (this.value[node] !== NONE) return node;
+    }
+    return NONE;
   }
 
   /** Whether a prefix longer than `len` lies within probe/len. In a tree of one trie, every leaf has a value: few looks suffice. */
@@ -90,8 +96,8 @@ abstract class RibTrie implements TreeLayer {
 
   #hasLonger(node: number, len: number): boolean {
     if (this.tree.len[node] > len && this.value[node] !== NONE) return true;
-    const left = this.tree.child[2 * node];
-    const right = this.tree.child[2 * node + 1];
+    const left = this.tree.child(node, 0);
+    const right = this.tree.child(node, 1);
     return (left !== NONE && this.#hasLonger(left, len)) || (right !== NONE && this.#hasLonger(right, len));
   }
 }
@@ -107,7 +113,7 @@ export class RibTrie4 extends RibTrie {
 
   /** First address of a node's prefix. */
   prefix(node: number): number {
-    return this.tree.keys[node];
+    return this.tree.word(node, 0);
   }
 
   insert(prefix: number, len: number, value: number): number {
@@ -155,6 +161,10 @@ export class RibTrie4 extends RibTrie {
    */
   gaps(prefix: number, len: number, paint: (first: number, last: number) => void): void {
     this.tree.probe[0] = prefix;
+    if (len === 32) {
+      paint(this.tree.probe[0], this.tree.probe[0]);
+      return;
+    }
     const top = this.tree.within(len);
     const first = this.tree.probe[0];
     const end = first + 2 ** (32 - len);
@@ -164,12 +174,12 @@ export class RibTrie4 extends RibTrie {
     while (depth > 0) {
       const node = this.#stack[--depth];
       if (this.value[node] !== NONE && this.len[node] > len) {
-        const start = this.tree.keys[node];
+        const start = this.tree.word(node, 0);
         if (start > from) paint(from, start - 1);
         from = start + 2 ** (32 - this.len[node]);
       } else {
-        const left = this.tree.child[2 * node];
-        const right = this.tree.child[2 * node + 1];
+        const left = this.tree.child(node, 0);
+        const right = this.tree.child(node, 1);
         if (right !== NONE) this.#stack[depth++] = right;
         if (left !== NONE) this.#stack[depth++] = left;
       }
@@ -186,7 +196,7 @@ export class RibTrie6 extends RibTrie {
 
   /** Word 0 to 3 of the first address of a node's prefix. */
   word(node: number, w: number): number {
-    return this.tree.keys[node * 4 + w];
+    return this.tree.word(node, w);
   }
 
   insert(a: number, b: number, c: number, d: number, len: number, value: number): number {
