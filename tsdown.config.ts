@@ -1,13 +1,16 @@
-import { defineConfig } from 'tsdown';
+import { defineConfig, type UserConfig } from 'tsdown';
 
-const common = {
+const common: UserConfig = {
   format: 'esm',
   platform: 'node',
   target: 'node20',
   outDir: 'dist',
   dts: false,
   sourcemap: true,
-} as const;
+  // In the bundle, since finding and loading their files one by one takes longer than the rest of a command's start. Outside stay
+  // yaml, which most commands do without (config/yaml-library.ts), pino, and what has native parts.
+  deps: { alwaysBundle: ['commander', 'ip-address', 'picocolors', 'zod'] },
+};
 
 // Builds of their own, so that they share no chunks: the worker is one file with everything that a packet meets, because calls
 // and constants across ES modules cost the packet path about half of its speed (ARCHITECTURE.md); so is what a benchmark runs

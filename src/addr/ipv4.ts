@@ -1,7 +1,9 @@
 // IPv4 addresses as text. In the rest of the code an address is a u32.
 
-import { Address4 } from 'ip-address';
 import { NearhopError } from '../base/errors.ts';
+
+/** Four numbers without leading zeros. */
+const QUAD = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
 
 /**
  * Parses a dotted quad into a u32. Throws `ipv4-malformed`, also for a prefix length behind it and for leading zeros, which
@@ -13,12 +15,13 @@ export function parseIpv4(text: string): number {
       hint: 'leave the prefix length away here',
     });
   }
-  if (!Address4.isValid(text)) {
+  const octets = QUAD.exec(text)?.slice(1).map(Number);
+  if (octets === undefined || octets.some((octet) => octet > 255)) {
     throw new NearhopError('ipv4-malformed', `'${text}' is not an IPv4 address`, {
       hint: 'write four numbers from 0 to 255 without leading zeros: 192.0.2.1',
     });
   }
-  return Number(new Address4(text).bigInt());
+  return octets.reduce((address, octet) => address * 256 + octet);
 }
 
 /** Dotted quad of a u32. */

@@ -1,17 +1,8 @@
 // Where a value of the config stands in the file: from its path (keys and list indexes) to line, column and the line's text.
 
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isNode,
-  isPair,
-  isScalar,
-  isSeq,
-  type LineCounter,
-  type Node,
-} from 'yaml';
+import type { Document } from 'yaml';
 import type { ConfigPath, Place } from './problem.ts';
+import { yamlLibrary } from './yaml-library.ts';
 
 /** What a place is asked for: the value at the path, or the key that the path ends with. */
 export type Spot = 'value' | 'key';
@@ -19,13 +10,12 @@ export type Spot = 'value' | 'key';
 export class Locator {
   readonly #file: string;
   readonly #text: string;
-  readonly #lines: LineCounter;
+  #lineStarts: number[] | undefined;
   readonly #document: Document | undefined;
 
-  constructor(file: string, text: string, lines: LineCounter, document?: Document) {
+  constructor(file: string, text: string, document?: Document) {
     this.#file = file;
     this.#text = text;
-    this.#lines = lines;
     this.#document = document;
   }
 
@@ -36,8 +26,8 @@ export class Locator {
 
   /** Place of an offset in the text. */
   at(offset: number): Place {
-    const starts = this.#lines.lineStarts;
-    if (starts.length === 0) return this.whole();
+    this.#lineStarts ??= [0, ...[...this.#text.matchAll(/\n/g)].map(({ index }) => index + 1)];
+    const starts = this.#lineStarts;
     const clamped = Math.max(0, Math.min(offset, this.#text.length));
     let low = 0;
     for (let high = starts.length; high - low > 1; ) {
@@ -52,10 +42,15 @@ export class Locator {
 
   /** Place of the value (or key) at `path`, or of the deepest part of the path that is in the file. */
   of(path: ConfigPath, spot: Spot = 'value'): Place {
-    let node: unknown = this.#document?.contents;
+    const document = this.#document;
+    if (document === undefined) return this.whole();
+    const { isAlias, isMap, isNode, isPair, isScalar, isSeq } = yamlLibrary();
+    const startOf = (of: unknown): number | undefined => (isNode(of) ? of.range?.[0] : undefined);
+    const keyOf = (key: unknown): string | undefined => (isScalar(key) ? String(key.value) : undefined);
+    let node: unknown = document.contents;
     let offset = startOf(node);
     for (const [depth, step] of path.entries()) {
-      const container = this.#resolve(node);
+      const container = isAlias(node) ? node.resolve(document) : node;
       if (isMap(container)) {
         const pair = container.items.find((item) => keyOf(item.key) === String(step));
         if (pair === undefined) break;
@@ -71,13 +66,4 @@ export class Locator {
     }
     return offset === undefined ? this.whole() : this.at(offset);
   }
-
-  #resolve(node: unknown): unknown {
-    if (!isAlias(node) || this.#document === undefined) return node;
-    return node.resolve(this.#document);
-  }
 }
-
-const startOf = (node: unknown): number | undefined => (isNode(node) ? (node as Node).range?.[0] : undefined);
-
-const keyOf = (key: unknown): string | undefined => (isScalar(key) ? String(key.value) : undefined);

@@ -1,21 +1,24 @@
-// From the text of a config file to a Config, in four steps: YAML (positions are kept), the schema (form), the checks
-// (meaning), the defaults that depend on other parts. Every problem is collected; nothing but a list of problems comes out of
-// a bad file, whatever its bytes are.
+// From the text of a config file to a Config, in four steps: YAML, the schema (form), the checks (meaning), the defaults that
+// depend on other parts. Every problem is collected; nothing but a list of problems comes out of a bad file, whatever its
+// bytes are. A plain file without problems is read by plain-yaml.ts; for any other the YAML library says what stands where.
 
+import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
-import { type Alias, type Document, LineCounter, parseDocument, visit } from 'yaml';
+import type { Alias, Document } from 'yaml';
 import { NearhopError } from '../base/errors.ts';
 import { checkNetworks } from './check-networks.ts';
 import { checkPorts } from './check-ports.ts';
 import { checkRouting } from './check-routing.ts';
 import { type Config, completeConfig } from './config.ts';
-import { explainIssue, type Finding } from './explain.ts';
+import { explainIssue } from './explain.ts';
 import type { HostView } from './host.ts';
 import { Locator } from './locate.ts';
-import { ConfigError, type ConfigPath, ConfigProblem, type Severity } from './problem.ts';
-import { Report } from './report.ts';
+import { readPlainYaml } from './plain-yaml.ts';
+import { ConfigError, type ConfigPath, ConfigProblem } from './problem.ts';
+import { type Judged, Report } from './report.ts';
 import { salvage } from './salvage.ts';
 import { configSchema, type ParsedConfig } from './schema.ts';
+import { yamlLibrary } from './yaml-library.ts';
 
 /** 16,384 VMs with several addresses each need about 3 MiB. */
 const MAX_BYTES = 16 << 20;
@@ -62,19 +65,26 @@ export function loadConfig(
 /** Parses the text (or UTF-8 bytes) of a config file. Never throws for what is in it. */
 export function parseConfig(source: string | Uint8Array, options: ParseOptions = {}): ParseResult {
   const file = options.file ?? '<config>';
-  const lines = new LineCounter();
   const whole = (code: string, message: string, hint: string): ParseResult => {
-    const place = new Locator(file, '', lines).whole();
+    const place = new Locator(file, '').whole();
     return { errors: [new ConfigProblem('error', code, message, { place, path: [], hint })], warnings: [] };
   };
   if (source.length > MAX_BYTES) {
     return whole('config-too-large', `larger than ${MAX_BYTES >> 20} MiB`, 'is this a config file?');
   }
-  let text: string;
-  try {
-    text = typeof source === 'string' ? source : new TextDecoder('utf-8', { fatal: true }).decode(source);
-  } catch {
+  if (typeof source !== 'string' && !isUtf8(source)) {
     return whole('config-not-text', 'not UTF-8 text', 'a config is a YAML file');
+  }
+  const text =
+    typeof source === 'string'
+      ? source
+      : Buffer.from(source)
+          .toString()
+          .replace(/^\ufeff/, '');
+  const plain = readPlainYaml(text);
+  if (plain !== undefined) {
+    const { config, findings } = judge(plain.value, options.host);
+    if (config !== undefined && findings.length === 0) return { config, errors: [], warnings: [] };
   }
 
   const unusable = (error: unknown): ParseResult =>
@@ -82,8 +92,7 @@ export function parseConfig(source: string | Uint8Array, options: ParseOptions =
     whole('yaml-invalid', `not usable YAML: ${(error as Error).message}`, 'a config is a YAML map');
   let document: Document.Parsed;
   try {
-    document = parseDocument(text, {
-      lineCounter: lines,
+    document = yamlLibrary().parseDocument(text, {
       prettyErrors: false,
       logLevel: 'error',
       resolveKnownTags: false, // !!binary and its like would give values that are no JSON
@@ -91,7 +100,7 @@ export function parseConfig(source: string | Uint8Array, options: ParseOptions =
   } catch (error) {
     return unusable(error);
   }
-  const locator = new Locator(file, text, lines, document);
+  const locator = new Locator(file, text, document);
   const broken = (offset: number, code: string, message: string): ConfigProblem =>
     new ConfigProblem('error', 'yaml-invalid', message, {
       place: locator.at(offset),
@@ -110,33 +119,42 @@ export function parseConfig(source: string | Uint8Array, options: ParseOptions =
     if (lost === undefined) return unusable(error);
     return sorted([broken(lost.range?.[0] ?? 0, 'ALIAS', `alias *${lost.source} has no anchor before it`)]);
   }
-  return judge(root, locator, options.host);
+  const { config, findings } = judge(root, options.host);
+  const result = sorted(
+    findings.map(({ severity, code, path, spot, message, hint }) => {
+      return new ConfigProblem(severity, code, message, { place: locator.of(path, spot), path, hint });
+    }),
+  );
+  return config === undefined ? result : { ...result, config };
 }
 
-function judge(root: unknown, locator: Locator, host: HostView | undefined): ParseResult {
-  const problems: ConfigProblem[] = [];
-  const add = (severity: Severity, { code, path, spot, message, hint }: Finding): void => {
-    problems.push(new ConfigProblem(severity, code, message, { place: locator.of(path, spot), path, hint }));
-  };
-  const parsed = configSchema.safeParse(root ?? {});
-  if (!parsed.success) {
-    const findings = parsed.error.issues.flatMap((issue) => explainIssue(issue, root ?? {}));
-    for (const finding of findings) add('error', finding);
-    const refused = parsed.error.issues.map((issue) => ({
-      path: issue.path as ConfigPath,
-      keys: issue.code === 'unrecognized_keys' ? issue.keys : undefined,
-    }));
-    const rest = salvage(root ?? {}, refused);
-    if (rest !== undefined) {
-      for (const finding of check(rest.config, new Report(rest.incomplete, rest.lost), host)) {
-        add(finding.severity, { ...finding, path: rest.original(finding.path) });
-      }
-    }
-    return sorted(problems);
+/** What the file says, and what is wrong with it; a config when nothing of that is an error. */
+function judge(
+  value: unknown,
+  host: HostView | undefined,
+): { readonly config?: Config; readonly findings: readonly Judged[] } {
+  const root = value ?? {};
+  const parsed = configSchema.safeParse(root);
+  if (parsed.success) {
+    const findings = check(parsed.data, new Report(), host);
+    const isGood = !findings.some(({ severity }) => severity === 'error');
+    return isGood ? { config: completeConfig(parsed.data), findings } : { findings };
   }
-  for (const finding of check(parsed.data, new Report(), host)) add(finding.severity, finding);
-  const result = sorted(problems);
-  return result.errors.length > 0 ? result : { ...result, config: completeConfig(parsed.data) };
+  const { issues } = parsed.error;
+  const findings = issues.flatMap((issue) =>
+    explainIssue(issue, root).map((finding): Judged => ({ ...finding, severity: 'error' })),
+  );
+  const refused = issues.map((issue) => ({
+    path: issue.path as ConfigPath,
+    keys: issue.code === 'unrecognized_keys' ? issue.keys : undefined,
+  }));
+  const rest = salvage(root, refused);
+  if (rest !== undefined) {
+    for (const finding of check(rest.config, new Report(rest.incomplete, rest.lost), host)) {
+      findings.push({ ...finding, path: rest.original(finding.path) });
+    }
+  }
+  return { findings };
 }
 
 function check(config: ParsedConfig, report: Report, host: HostView | undefined): Report['findings'] {
@@ -158,6 +176,7 @@ function sorted(problems: ConfigProblem[]): ParseResult {
 /** The first alias whose anchor is not there. */
 function danglingAlias(document: Document.Parsed): Alias | undefined {
   let found: Alias | undefined;
+  const { visit } = yamlLibrary();
   visit(document, {
     Alias(_key, alias) {
       if (alias.resolve(document) !== undefined) return undefined;
