@@ -1,21 +1,13 @@
-// BGP as the gateway uses it: peers' routes go into the RIB, and what is best there and to be redistributed is announced.
+// BGP as the gateway uses it: peers' routes go into the RIB; what of it is announced is in redistribute.ts.
 
 import { formatIpv4 } from '../addr/ipv4.ts';
 import type { Config } from '../config/config.ts';
 import type { Rib } from '../control/rib.ts';
-import type { CompareBgp } from '../control/rib-order.ts';
 import { DISTANCE, IBGP_DISTANCE, type RibNextHop } from '../control/rib-route.ts';
 import type { BgpLog } from '../routing/bgp/environment.ts';
-import { compareBgpPreference, type ReceivedPath } from '../routing/bgp/route.ts';
 import { type BgpSpeaker, createBgpSpeaker } from '../routing/bgp/speaker.ts';
 import type { Fib4 } from '../tables/fib4.ts';
 import type { EventLog } from './event-log.ts';
-
-/** Where announced routes go: a BGP speaker, or the simulator's peering. */
-export interface Announcer {
-  announce(prefix: number, len: number): void;
-  withdraw(prefix: number, len: number): void;
-}
 
 /** What of the control plane BGP works with. */
 export interface BgpPlane {
@@ -23,22 +15,6 @@ export interface BgpPlane {
   readonly rib: Rib;
   readonly events: EventLog;
   readonly shared: { readonly fib4: Fib4 };
-}
-
-/** The RIB's comparison of two routes that BGP peers gave; 0 lets both share the traffic. */
-export const compareRibBgp: CompareBgp = (a, b) =>
-  compareBgpPreference(a.attributes as ReceivedPath, b.attributes as ReceivedPath);
-
-/** Announces what the config redistributes, as it becomes best, and takes it back when it no longer is. */
-export function redistribute(rib: Rib, sources: readonly string[], announcer: Announcer): void {
-  const wanted = new Set(sources);
-  rib.onBestChange(({ prefix, len, best, previous }) => {
-    const now = best !== undefined && wanted.has(best.source) && best.nextHops[0]?.kind !== 'local';
-    const before =
-      previous !== undefined && wanted.has(previous.source) && previous.nextHops[0]?.kind !== 'local';
-    if (now && !before) announcer.announce(prefix, len);
-    else if (before && !now) announcer.withdraw(prefix, len);
-  });
 }
 
 /** Makes the speaker of the config; it runs from `start` on. Its routes go into the RIB with the peer's name as key. */

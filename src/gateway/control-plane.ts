@@ -7,20 +7,25 @@ import { ifIndex, type NetworkId, networkId } from '../base/ids.ts';
 import type { Config } from '../config/config.ts';
 import { FibPublisher } from '../control/fib-publish.ts';
 import { Rib } from '../control/rib.ts';
+import type { CompareBgp } from '../control/rib-order.ts';
 import type { DataplaneEvent } from '../dataplane/events.ts';
 import { Trace } from '../dataplane/trace.ts';
 import type { VmState } from '../mobility/vm.ts';
 import type { MobilityActions } from '../mobility/vm-inventory.ts';
 import { VmInventory } from '../mobility/vm-inventory.ts';
+import { compareBgpPreference, type ReceivedPath } from '../routing/bgp/route.ts';
 import type { Fdb } from '../tables/fdb.ts';
 import { IF_ROUTED, type InterfaceTable } from '../tables/interface-table.ts';
 import type { NeighborTable } from '../tables/neighbor-table.ts';
 import type { NetworkTable } from '../tables/network-table.ts';
-import { compareRibBgp } from './bgp.ts';
 import type { DataplaneCommand } from './commands.ts';
 import { EventLog } from './event-log.ts';
 import { createLayout } from './layout.ts';
 import { SharedTables } from './shared.ts';
+
+/** Compares two routes that BGP peers gave; 0 lets both share the traffic. */
+const compareBgp: CompareBgp = (a, b) =>
+  compareBgpPreference(a.attributes as ReceivedPath, b.attributes as ReceivedPath);
 
 export class ControlPlane {
   readonly config: Config;
@@ -47,7 +52,7 @@ export class ControlPlane {
     this.interfaces = interfaces;
     this.networks = networks;
     this.events = new EventLog(clock);
-    this.rib = new Rib({ clock, compareBgp: compareRibBgp, over: this.shared.fib4.trie });
+    this.rib = new Rib({ clock, compareBgp, over: this.shared.fib4.trie });
     const { adjacencies, nextHops, fib4, epoch } = this.shared;
     this.rib.attach(
       new FibPublisher({

@@ -6,12 +6,13 @@
 import { systemClock } from '../base/clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Handlers } from './api.ts';
-import { createGatewayBgp, redistribute } from './bgp.ts';
+import { createGatewayBgp } from './bgp.ts';
 import type { PortFacts } from './commands.ts';
 import { ControlPlane } from './control-plane.ts';
 import { openControlSocket } from './control-socket.ts';
 import { createHandlers } from './handlers.ts';
 import { adoptPortMacs } from './layout.ts';
+import { redistribute } from './redistribute.ts';
 import { startWorkers } from './workers.ts';
 
 export interface GatewayOptions {

@@ -7,12 +7,12 @@ import type { Config } from '../config/config.ts';
 import type { Dataplane } from '../dataplane/graph.ts';
 import type { Port } from '../ports/port.ts';
 import type { Handlers } from './api.ts';
-import { type Announcer, redistribute } from './bgp.ts';
 import { portFacts } from './commands.ts';
 import { ControlPlane } from './control-plane.ts';
 import { createDataplaneHost } from './dataplane-host.ts';
 import { createHandlers } from './handlers.ts';
 import { adoptPortMacs } from './layout.ts';
+import { type Announcer, redistribute } from './redistribute.ts';
 
 export interface InlineGatewayOptions {
   readonly config: Config;

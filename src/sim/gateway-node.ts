@@ -4,9 +4,9 @@
 import { portId } from '../base/ids.ts';
 import type { Timers } from '../base/timers.ts';
 import type { Config } from '../config/config.ts';
-import type { Announcer } from '../gateway/bgp.ts';
 import { createInlineGateway, type InlineGateway } from '../gateway/inline.ts';
 import { madeMac } from '../gateway/made-mac.ts';
+import type { Announcer } from '../gateway/redistribute.ts';
 import { createMemoryPort } from '../ports/memory.ts';
 import { viewOf } from './frames.ts';
 import type { LinkEnd } from './link.ts';

@@ -6,7 +6,7 @@
 import type { Prefix4 } from '../addr/prefix.ts';
 import type { Timers } from '../base/timers.ts';
 import type { Rib } from '../control/rib.ts';
-import type { Announcer } from '../gateway/bgp.ts';
+import type { Announcer } from '../gateway/redistribute.ts';
 import type { IpNode } from './ip-node.ts';
 
 export interface PeeringOptions {
