@@ -44,7 +44,7 @@ function input(bytes: Uint8Array, most: number, failAt = Number.POSITIVE_INFINIT
   };
 }
 
-const frames = Array.from({ length: 9000 }, (_, i) => ({
+const frames = Array.from({ length: 14000 }, (_, i) => ({
   bytes: testFrame(i, 60 + ((i * 7919) % 2800)),
   timeNs: BigInt(i) * 1000n,
 }));

@@ -311,7 +311,7 @@ describe('replay', () => {
   });
 
   it('carries a capture of several laps, each packet once and in order', async () => {
-    const frames = Array.from({ length: 9000 }, (_, i) =>
+    const frames = Array.from({ length: 18_000 }, (_, i) =>
       at(1 + i * 0.05, udp({ from: vm2, to: internet, via: T, id: i, payload: new Uint8Array(1100) })),
     );
     const ran = await run({ vm2: frames });

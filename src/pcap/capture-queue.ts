@@ -7,7 +7,7 @@ import type { CaptureMemory } from './capture-memory.ts';
 import type { PendingIo } from './pending-io.ts';
 
 /** So much may wait to be written before more is made. */
-const QUEUE_BYTES = 4 << 20;
+const QUEUE_BYTES = 8 << 20;
 
 interface Piece {
   readonly u8: Uint8Array;

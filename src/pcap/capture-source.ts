@@ -12,11 +12,15 @@ import { type CaptureInput, openCaptureInput } from './capture-file.ts';
 import { CaptureMemory, RECORD_MAX } from './capture-memory.ts';
 import type { PendingIo } from './pending-io.ts';
 
-/** Bytes of a read. */
+/** Bytes of a read, and of a lap, when a capture is read at once. */
 const READ_BYTES = 256 << 10;
-/** Bytes of a lap when a capture is read at once, and when it is read ahead. */
 const LAP_BYTES = 1 << 20;
-export const AHEAD_LAP_BYTES = 4 << 20;
+/**
+ * The same when it is read ahead. Each read and write wakes a thread and then this one: with reads, runs and turns of a quarter
+ * of the size a replay took a tenth longer.
+ */
+const AHEAD_READ_BYTES = 1 << 20;
+export const AHEAD_LAP_BYTES = 8 << 20;
 /**
  * Most bytes of one round of a port. A round ends where the next record would lie beyond, so the rounds of a replay depend on
  * the capture alone, and not on how it came to be read.
@@ -155,13 +159,14 @@ export class CaptureSource {
   #readAhead(io: PendingIo): void {
     if (this.#reading || this.#atEnd || this.#fault !== undefined) return;
     const { reads, end } = this.#memory;
-    const isNext = this.#nextEnd > 0 || this.#end + READ_BYTES > end;
+    const isNext = this.#nextEnd > 0 || this.#end + AHEAD_READ_BYTES > end;
     const at = !isNext ? this.#end : this.#nextEnd > 0 ? this.#nextEnd : reads;
     const ahead = this.#end - this.pos + (isNext ? at - reads : 0);
-    if (ahead + READ_BYTES > (end - reads) / 2 || this.#memory.isHeld(at, at + READ_BYTES)) return;
+    if (ahead + AHEAD_READ_BYTES > (end - reads) / 2 || this.#memory.isHeld(at, at + AHEAD_READ_BYTES))
+      return;
     this.#reading = true;
     io.begin();
-    this.#input.readLater(this.u8, at, READ_BYTES, (fault, got) => {
+    this.#input.readLater(this.u8, at, AHEAD_READ_BYTES, (fault, got) => {
       this.#reading = false;
       if (fault !== undefined) this.#fault = fault;
       else if (got === 0) this.#atEnd = true;

@@ -22,7 +22,7 @@ const RUN_BYTES = 256;
 /** From here on a run is written where it lies: a write costs as much as copying some KiB. */
 const LONG_RUN_BYTES = 32 << 10;
 /** A run is handed on at this length, so that its place is free again soon. */
-const FULL_RUN_BYTES = 512 << 10;
+const FULL_RUN_BYTES = 1 << 20;
 
 /** What a writer needs to write behind: the memories whose frames stay where they are, and what waits for it. */
 export interface WriteBehind {

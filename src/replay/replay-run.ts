@@ -31,7 +31,7 @@ const SETTLE_MS = 10_000;
  * The event loop gets its turn after so many bytes of frames, so that reads and writes that have ended are followed by others,
  * and after so many rounds, so that an interrupt is heard.
  */
-const BYTES_PER_TURN = 256 << 10;
+const BYTES_PER_TURN = 1 << 20;
 const ROUNDS_PER_TURN = 256;
 
 /** An event with its time, ms since the Unix epoch. */
