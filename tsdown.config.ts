@@ -8,8 +8,8 @@ const common: UserConfig = {
   dts: false,
   sourcemap: true,
   // In the bundle, since finding and loading their files one by one takes longer than the rest of a command's start. Outside stay
-  // yaml, which most commands do without (config/yaml-library.ts), pino, and what has native parts.
-  deps: { alwaysBundle: ['commander', 'ip-address', 'picocolors', 'zod'] },
+  // yaml, which most commands do without (config/yaml.ts), pino, and what has native parts.
+  deps: { alwaysBundle: ['commander', 'ip-address', 'js-yaml', 'picocolors', 'zod'] },
 };
 
 // Builds of their own, so that they share no chunks: the worker is one file with everything that a packet meets, because calls

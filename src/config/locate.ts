@@ -2,7 +2,7 @@
 
 import type { Document } from 'yaml';
 import type { ConfigPath, Place } from './problem.ts';
-import { yamlLibrary } from './yaml-library.ts';
+import { yamlLibrary } from './yaml.ts';
 
 /** What a place is asked for: the value at the path, or the key that the path ends with. */
 export type Spot = 'value' | 'key';

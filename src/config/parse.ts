@@ -1,6 +1,6 @@
 // From the text of a config file to a Config, in four steps: YAML, the schema (form), the checks (meaning), the defaults that
 // depend on other parts. Every problem is collected; nothing but a list of problems comes out of a bad file, whatever its
-// bytes are. A plain file without problems is read by plain-yaml.ts; for any other the YAML library says what stands where.
+// bytes are. What stands where is asked only when there are problems (yaml.ts).
 
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
@@ -13,12 +13,11 @@ import { type Config, completeConfig } from './config.ts';
 import { explainIssue } from './explain.ts';
 import type { HostView } from './host.ts';
 import { Locator } from './locate.ts';
-import { readPlainYaml } from './plain-yaml.ts';
 import { ConfigError, type ConfigPath, ConfigProblem } from './problem.ts';
 import { type Judged, Report } from './report.ts';
 import { salvage } from './salvage.ts';
 import { configSchema, type ParsedConfig } from './schema.ts';
-import { yamlLibrary } from './yaml-library.ts';
+import { yamlLibrary, yamlValue } from './yaml.ts';
 
 /** 16,384 VMs with several addresses each need about 3 MiB. */
 const MAX_BYTES = 16 << 20;
@@ -81,9 +80,9 @@ export function parseConfig(source: string | Uint8Array, options: ParseOptions =
       : Buffer.from(source)
           .toString()
           .replace(/^\ufeff/, '');
-  const plain = readPlainYaml(text);
-  if (plain !== undefined) {
-    const { config, findings } = judge(plain.value, options.host);
+  const value = yamlValue(text);
+  if (value !== undefined) {
+    const { config, findings } = judge(value, options.host);
     if (config !== undefined && findings.length === 0) return { config, errors: [], warnings: [] };
   }
 

@@ -17,9 +17,8 @@ import type { Config } from '../config/config.ts';
 import { ipv4Field, macField, prefixField } from '../config/fields.ts';
 import { Locator, type Spot } from '../config/locate.ts';
 import { suggest } from '../config/nearest.ts';
-import { readPlainYaml } from '../config/plain-yaml.ts';
-import { type ConfigPath, ConfigProblem, formatProblem, type Place } from '../config/problem.ts';
-import { yamlLibrary } from '../config/yaml-library.ts';
+import { type ConfigPath, ConfigProblem, formatProblem } from '../config/problem.ts';
+import { yamlLibrary } from '../config/yaml.ts';
 import { MIGRATE_KINDS } from '../mobility/vm.ts';
 
 const SECOND_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -89,24 +88,6 @@ export function loadReplayEvents(file: string, config: Config): ReplayEvent[] {
 
 /** As `loadReplayEvents`, of a text. */
 export function parseReplayEvents(text: string, config: Config, file = '<events>'): ReplayEvent[] {
-  return readPlain(text, config, file) ?? readDocument(text, config, file);
-}
-
-/** The events of a plain file without a problem; undefined for any other. */
-function readPlain(text: string, config: Config, file: string): ReplayEvent[] | undefined {
-  const plain = readPlainYaml(text);
-  if (plain === undefined) return undefined;
-  const locator = new Locator(file, text);
-  let isGood = true;
-  const bad = (): void => {
-    isGood = false;
-  };
-  const events = readRows(plain.value, config, bad, (_i, row) => locator.at(plain.starts.get(row) ?? 0));
-  return isGood ? events : undefined;
-}
-
-/** The events of any file. Throws as `loadReplayEvents` does. */
-function readDocument(text: string, config: Config, file: string): ReplayEvent[] {
   const problems: ConfigProblem[] = [];
   const document = yamlLibrary().parseDocument(text, { prettyErrors: false, logLevel: 'error' });
   const locator = new Locator(file, text, document);
@@ -114,29 +95,27 @@ function readDocument(text: string, config: Config, file: string): ReplayEvent[]
     const place = locator.at(error.pos[0]);
     problems.push(new ConfigProblem('error', 'replay-events', error.message, { place, path: [] }));
   }
-  const problem: Problem = (path, message, hint, spot = 'value') => {
+  const problem = (path: ConfigPath, message: string, hint?: string, spot: Spot = 'value'): void => {
     problems.push(
       new ConfigProblem('error', 'replay-events', message, { place: locator.of(path, spot), path, hint }),
     );
   };
-  const events =
-    problems.length > 0 ? [] : readRows(rootOf(document), config, problem, (i) => locator.of([i]));
+  const events: ReplayEvent[] = [];
+  if (problems.length === 0) {
+    const root: unknown = rootOf(document);
+    if (!Array.isArray(root))
+      problem([], 'the file is not a list', 'each event is a line that begins with "- "');
+    else {
+      for (const [i, row] of root.entries()) {
+        const event = parseEvent(row, i, config, problem, locator);
+        if (event !== undefined) events.push(event);
+      }
+    }
+  }
   if (problems.length > 0) {
     throw new NearhopError('replay-events', problems.slice(0, 20).map(formatProblem).join('\n'));
   }
   return events;
-}
-
-type Problem = (path: ConfigPath, message: string, hint?: string, spot?: Spot) => void;
-/** Where a row of the file begins. */
-type PlaceOf = (i: number, row: object) => Place;
-
-function readRows(root: unknown, config: Config, problem: Problem, placeOf: PlaceOf): ReplayEvent[] {
-  if (!Array.isArray(root)) {
-    problem([], 'the file is not a list', 'each event is a line that begins with "- "');
-    return [];
-  }
-  return root.flatMap((row: unknown, i) => parseEvent(row, i, config, problem, placeOf) ?? []);
 }
 
 /** The file's value; what YAML itself cannot make of it (alias bombs) is no value, and so no list. */
@@ -152,8 +131,8 @@ function parseEvent(
   row: unknown,
   i: number,
   config: Config,
-  problem: Problem,
-  placeOf: PlaceOf,
+  problem: (path: ConfigPath, message: string, hint?: string, spot?: Spot) => void,
+  locator: Locator,
 ): ReplayEvent | undefined {
   const keys = typeof row === 'object' && row !== null ? Object.keys(row) : [];
   const kind = KINDS.find((k) => keys.includes(k));
@@ -194,7 +173,7 @@ function parseEvent(
     );
     return undefined;
   }
-  const { line, column, file } = placeOf(i, row as object);
+  const { line, column, file } = locator.of([i]);
   return { time, action, text: describe(action), place: `${file}:${line}:${column}` };
 }
 
