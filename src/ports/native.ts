@@ -57,8 +57,6 @@ export interface Native {
   mapFixed(address: number, bytes: number, fd: number, offset?: number): number;
   /** Puts fresh zeroed pages at `address`, so that what `mapFixed` put there goes and the range stays usable. */
   mapZeroed(address: number, bytes: number): number;
-  /** Asks for huge pages in a range of whole pages (madvise(2), MADV_HUGEPAGE). */
-  adviseHuge(address: number, bytes: number): number;
   /** Writes the time of a clock as a struct timespec: seconds i64, nanoseconds i64 (clock_gettime(2)). */
   clockGettime(clock: number, timespec: number): number;
 }
@@ -67,7 +65,6 @@ const PROT_READ_WRITE = 3;
 const MAP_SHARED = 0x01;
 const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
-const MADV_HUGEPAGE = 14;
 const EFD_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
 const SYS_BPF = process.arch === 'arm64' ? 280 : 321;
@@ -127,7 +124,6 @@ function bindAll(): Native {
   const epollCreate = libc('int epoll_create1(int)');
   const epollCtl = libc('int epoll_ctl(int, int, int, uintptr_t)');
   const clockGettime = libc('int clock_gettime(int, uintptr_t)');
-  const madvise = libc('int madvise(uintptr_t, size_t, int)');
   const mmap = libc('intptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)');
   const alloc = (bytes: number): NativeMemory => {
     // Shared memory is never moved and never detached; a small plain typed array lives in V8's heap, which moves.
@@ -172,7 +168,6 @@ function bindAll(): Native {
       or(mmap(address, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, offset)),
     mapZeroed: (address, bytes) =>
       or(mmap(address, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED | MAP_ANONYMOUS, -1, 0)),
-    adviseHuge: (address, bytes) => or(madvise(address, bytes, MADV_HUGEPAGE)),
     clockGettime: (clock, timespec) => or(clockGettime(clock, timespec)),
   };
 }
