@@ -1,12 +1,18 @@
-// Compiles the loops in AssemblyScript (src/dataplane/assembly/ip4.ts) into src/dataplane/ip4-wasm.ts: `npm run wasm`, after a change
-// there. The result is kept in the repository, so that sources run as they are; a test compiles again and compares.
+// Compiles the loops in AssemblyScript into base64 beside them: `npm run wasm`, after a change there. The results are kept in the
+// repository, so that sources run as they are; a test compiles again and compares.
 
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const ENTRY = 'src/dataplane/assembly/ip4.ts';
+
+/** Source, what it is compiled into, and the constant's name there. */
+export const WASM_MODULES = [
+  ['src/dataplane/assembly/ip4.ts', 'src/dataplane/ip4-wasm.ts', 'IP4_WASM'],
+  ['src/pcap/assembly/records.ts', 'src/pcap/records-wasm.ts', 'RECORDS_WASM'],
+];
+
 const OPTIONS = [
   ...['-O3', '--converge', '--noAssert', '--runtime', 'stub'],
   // the slab: at most 4 GiB
@@ -14,21 +20,27 @@ const OPTIONS = [
   ...['--enable', 'threads', '--enable', 'simd', '--enable', 'bulk-memory'],
 ];
 
-/** Compiles; returns the text of ip4-wasm.ts. Throws with what the compiler says. */
-export async function wasmSource() {
+/**
+ * Compiles `source`; returns the text of the file that holds it as `name`. Throws with what the compiler says.
+ * @param {string} source
+ * @param {string} name
+ */
+export async function wasmText(source, name) {
   /** @type {Uint8Array | undefined} */
   let binary;
-  const { error, stderr } = await asc.main([ENTRY, ...OPTIONS, '--baseDir', root, '--outFile', 'ip4.wasm'], {
+  const { error, stderr } = await asc.main([source, ...OPTIONS, '--baseDir', root, '--outFile', 'out.wasm'], {
     writeFile(_name, contents) {
       if (typeof contents !== 'string') binary = contents;
     },
   });
   if (error !== null || binary === undefined)
-    throw new Error(`${ENTRY} does not compile:\n${stderr.toString()}`);
+    throw new Error(`${source} does not compile:\n${stderr.toString()}`);
   const text = Buffer.from(binary).toString('base64');
-  return `// assembly/ip4.ts, compiled by \`npm run wasm\`: base64.\n\nexport const IP4_WASM =\n  '${text}';\n`;
+  const file = source.replace(/.*\/(assembly\/.*)/, '$1');
+  return `// ${file}, compiled by \`npm run wasm\`: base64.\n\nexport const ${name} =\n  '${text}';\n`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  writeFileSync(`${root}/src/dataplane/ip4-wasm.ts`, await wasmSource());
+  for (const [source, result, name] of WASM_MODULES)
+    writeFileSync(`${root}/${result}`, await wasmText(source, name));
 }

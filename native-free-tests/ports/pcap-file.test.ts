@@ -60,12 +60,18 @@ portSuite('pcap-file', sender, { noRx: 'its frames are in the file before it ope
 describe('createPcapFilePort', () => {
   const open = (
     frames: readonly BuiltFrame[],
-    { inPlace, ...options }: Partial<PcapFilePortOptions> & { inPlace?: boolean } = {},
+    {
+      inPlace,
+      slab = new Slab(32 << 20),
+      ...options
+    }: Partial<PcapFilePortOptions> & {
+      inPlace?: boolean;
+      slab?: Slab;
+    } = {},
     bytes = buildPcap(frames, { nanoseconds: true, snaplen: 0 }),
   ): { port: PcapFilePort; batch: Batch; clock: VirtualClock } => {
     const path = fresh('in.pcap');
     writeFileSync(path, bytes);
-    const slab = new Slab(32 << 20);
     const clock = new VirtualClock(0);
     const memory = inPlace
       ? new CaptureMemory(slab.u8, slab.view, slab.reserve(CaptureMemory.bytes(1 << 20)), 1 << 20)
@@ -241,9 +247,10 @@ describe('createPcapFilePort', () => {
 
   it('writes received frames with the time they came and others with the time of the round', () => {
     const out = fresh('out.pcap');
-    const times = new RoundTimes();
+    const slab = new Slab(32 << 20);
+    const times = new RoundTimes(slab);
     const ms = 1_700_000_000_123;
-    const { port, batch } = open([at(ms, 1), at(ms, 999_999)], { out, times });
+    const { port, batch } = open([at(ms, 1), at(ms, 999_999)], { out, times, slab });
     times.begin(ms, 0);
     port.rx(batch, 256);
     const made = batch.alloc(60);

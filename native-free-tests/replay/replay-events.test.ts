@@ -47,7 +47,7 @@ describe('parseReplayEvents', () => {
       'route 10.0.0.0/8 via 203.0.113.1',
       'route 10.0.0.0/8 withdrawn',
     ]);
-    expect(events.map((e) => e.place)).toEqual([2, 3, 4, 5, 6, 7].map((line) => `e.yaml:${line}:3`));
+    expect(events.map((e) => e.place())).toEqual([2, 3, 4, 5, 6, 7].map((line) => `e.yaml:${line}:3`));
     expect(events[3].action).toEqual({
       kind: 'neighbor',
       neighbor: 0xcb007101,

@@ -106,6 +106,12 @@ export class Batch {
     return i;
   }
 
+  /** Adds `n` received frames whose columns in the slab are written already (batch-columns.ts); there is room. */
+  addWritten(n: number): void {
+    this.l3.fill(14, this.count, this.count + n);
+    this.count += n;
+  }
+
   /**
    * Makes a packet of `len` bytes in the scratch region, with HEADROOM before it; its bytes are not cleared.
    * Returns its slot, or -1 when slots or scratch are used up (the caller counts `no-buffer`).

@@ -15,7 +15,7 @@ import type { Dataplane } from '../dataplane/graph.ts';
 import { setPermanentNeighbor } from '../dataplane/neighbor-resolution.ts';
 import { createInlineGateway, type InlineGateway } from '../gateway/inline.ts';
 import { createPortStats, type Port } from '../ports/port.ts';
-import { ETH_HLEN, ETHERTYPE_IPV4, ethernetDstLo, ethernetEmit, ethernetSrcLo } from '../wire/ethernet.ts';
+import { ETHERTYPE_IPV4, ethernetDstLo, ethernetEmit, ethernetSrcLo } from '../wire/ethernet.ts';
 import { IPPROTO_UDP, ipv4Check, ipv4Emit, ipv4Ttl } from '../wire/ipv4.ts';
 
 const FRAME_BYTES = 60;
@@ -72,10 +72,9 @@ export class FramesPort implements Port {
     for (let k = 0; k < n; k++) off[count + k] = order[at + k];
     batch.len.fill(FRAME_BYTES, count, count + n);
     batch.port.fill(this.id, count, count + n);
-    batch.l3.fill(ETH_HLEN, count, count + n);
     batch.offload.fill(0, count, count + n);
     this.#at += n;
-    batch.count += n;
+    batch.addWritten(n);
     this.stats.rxPackets += n;
     return n;
   }

@@ -3,9 +3,11 @@
 // A time is two numbers: whole milliseconds since the epoch, and the nanoseconds within that millisecond. One double
 // cannot hold nanoseconds since 1970 (61 bits), and a BigInt would be an object for each packet.
 
+import type { Batch } from '../base/batch.ts';
 import { NearhopError } from '../base/errors.ts';
 import type { CaptureSource } from './capture-source.ts';
 import { describeLinkType, LINKTYPE_ETHERNET } from './link-type.ts';
+import type { RecordLoops } from './record-loops.ts';
 
 /** Longest frame of a capture; what libpcap allows for Ethernet (MAXIMUM_SNAPLEN). Longer ones are corrupt lengths. */
 export const CAPLEN_MAX = 262_144;
@@ -52,6 +54,14 @@ export abstract class CaptureReader {
    * and byte offset.
    */
   abstract step(): number;
+
+  /**
+   * Hands over the frames behind the one that it stands at, to the slots of a batch behind those in use: as many as are like most, and
+   * at most `room`. Returns how many; 0 also where only `step` knows the format. For captures in the slab of the batch.
+   */
+  readInto(_loops: RecordLoops, _batch: Batch, _room: number, _port: number): number {
+    return 0;
+  }
 
   /** As `step`, and reads what it lacks at once; false at the end. */
   next(): boolean {

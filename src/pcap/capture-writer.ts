@@ -6,6 +6,7 @@
 // Frames are copied to a buffer, which is written when it is full. Frames that lie one behind the other in the memory of a
 // capture need no copy when the writer writes behind (CaptureQueue): a run of them is written from there.
 
+import type { Batch } from '../base/batch.ts';
 import { copyBytes } from '../base/bytes.ts';
 import { assert, type NearhopError } from '../base/errors.ts';
 import { openCaptureOutput } from './capture-file.ts';
@@ -15,6 +16,7 @@ import { CAPLEN_MAX } from './capture-reader.ts';
 import { LINKTYPE_ETHERNET } from './link-type.ts';
 import { PCAP_HEADER_LEN, PCAP_MAGIC_NS, PCAP_RECORD_LEN } from './pcap-reader.ts';
 import type { PendingIo } from './pending-io.ts';
+import type { RecordLoops } from './record-loops.ts';
 
 const BUFFER_BYTES = 1 << 20;
 /** From here on one `set` of a view is faster than a copy word by word. */
@@ -99,6 +101,25 @@ export class CaptureWriter {
     this.#runEnd = off + len;
     this.#header(view, at, len, timeMs, timeNs);
     this.packets++;
+  }
+
+  /**
+   * As `writeInPlace`, of the slots `idx[from..n-1]`, as long as each lies behind the one before it; those from `received` on have the
+   * time that is now. Returns the position of the first that does not. `idx` lies in the slab.
+   */
+  writeRun(
+    loops: RecordLoops,
+    batch: Batch,
+    idx: Uint16Array,
+    from: number,
+    n: number,
+    received: number,
+  ): number {
+    if (this.#runEnd === 0) return from;
+    const done = loops.write(batch, idx, from, n, received, this.#runEnd);
+    this.#runEnd = loops.place;
+    this.packets += done - from;
+    return done;
   }
 
   /** Takes over the frames of `writeInPlace`; those in the memory of a capture stay there, held. Throws as `flush` does. */

@@ -1,8 +1,11 @@
 // Classic pcap (draft-ietf-opsawg-pcap): a header of 24 bytes, then records of 16 bytes and a frame. Both byte orders,
 // micro- and nanoseconds.
 
+import type { Batch } from '../base/batch.ts';
+import { FRAME_MAX } from '../base/slab.ts';
 import { CAPLEN_MAX, CaptureReader, STEP_END, STEP_FRAME, STEP_MORE } from './capture-reader.ts';
 import type { CaptureSource } from './capture-source.ts';
+import type { RecordLoops } from './record-loops.ts';
 
 /** First four bytes, read little-endian. */
 export const PCAP_MAGIC_US = 0xa1b2c3d4;
@@ -72,6 +75,17 @@ export class PcapReader extends CaptureReader {
     this.hand(pos + PCAP_RECORD_LEN, len, this.view.getUint32(pos + 12, little), this.#fcs);
     source.pos = pos + PCAP_RECORD_LEN + len;
     return STEP_FRAME;
+  }
+
+  override readInto(loops: RecordLoops, batch: Batch, room: number, port: number): number {
+    if (!this.#little || this.#fcs !== 0) return 0;
+    const { source } = this;
+    const end = source.pos + source.available;
+    const longest = Math.min(this.#longest, FRAME_MAX);
+    const n = loops.read(batch, room, port, source.pos, end, this.#unitNs, longest);
+    source.pos = loops.place;
+    this.packets += n;
+    return n;
   }
 
   /** Most frames share their ms with the one before: then no division is needed. */

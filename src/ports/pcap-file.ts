@@ -7,7 +7,7 @@
 // With `behind` the captures are read ahead and written behind, and `ready` says when the next round may be asked for.
 // A fault of either file stops the port and stands in `failure`, as nothing may throw on the packet path.
 
-import { BATCH_SLOTS, type Batch } from '../base/batch.ts';
+import type { Batch } from '../base/batch.ts';
 import { copyBytes } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { NearhopError } from '../base/errors.ts';
@@ -17,6 +17,7 @@ import type { CaptureMemory } from '../pcap/capture-memory.ts';
 import { type CaptureReader, STEP_FRAME, STEP_MORE } from '../pcap/capture-reader.ts';
 import { CaptureWriter, type WriteBehind } from '../pcap/capture-writer.ts';
 import { openCapture } from '../pcap/open-capture.ts';
+import { RecordLoops } from '../pcap/record-loops.ts';
 import { createPortStats, type Port } from './port.ts';
 
 /** Frames of one round: 256 of 1514 bytes with their headroom, or seven of the largest. */
@@ -29,36 +30,49 @@ const FLUSH_MS = 1000;
  * gateway makes with the time of the round. Whole ms since the Unix epoch, and nanoseconds within that ms.
  */
 export class RoundTimes {
-  readonly #ms = new Float64Array(BATCH_SLOTS);
-  readonly #ns = new Int32Array(BATCH_SLOTS);
-  #received = 0;
+  readonly loops: RecordLoops;
+  /** Slots below have a time of their own. */
+  received = 0;
   #nowMs = 0;
   #nowNs = 0;
 
+  constructor(slab: Slab) {
+    this.loops = new RecordLoops(slab);
+  }
+
   /** A new round begins. */
   begin(ms: number, ns: number): void {
-    this.#received = 0;
+    this.received = 0;
     this.#nowMs = ms;
     this.#nowNs = ns;
   }
 
   /** Slot `slot` holds a frame of this time; the round is at least as late. */
   arrive(slot: number, ms: number, ns: number): void {
-    this.#ms[slot] = ms;
-    this.#ns[slot] = ns;
-    this.#received = slot + 1;
+    this.loops.setTime(slot, ms, ns);
+    this.arrived(slot + 1, ms, ns);
+  }
+
+  /** All slots before `end` hold frames with their times, the last of which is this one. */
+  arrived(end: number, ms: number, ns: number): void {
+    this.received = end;
     if (ms > this.#nowMs || (ms === this.#nowMs && ns > this.#nowNs)) {
       this.#nowMs = ms;
       this.#nowNs = ns;
     }
   }
 
+  /** Tells the loops what time it is. */
+  tellNow(): void {
+    this.loops.setNow(this.#nowMs, this.#nowNs);
+  }
+
   ms(slot: number): number {
-    return slot < this.#received ? this.#ms[slot] : this.#nowMs;
+    return slot < this.received ? this.loops.ms(slot) : this.#nowMs;
   }
 
   ns(slot: number): number {
-    return slot < this.#received ? this.#ns[slot] : this.#nowNs;
+    return slot < this.received ? this.loops.ns(slot) : this.#nowNs;
   }
 }
 
@@ -211,6 +225,11 @@ class CapturePort implements PcapFilePort {
       const slot = batch.add(at, len, this.id, 0);
       this.#times?.arrive(slot, reader.timeMs, reader.timeNs);
       bytes += len;
+      if (this.#inPlace && this.#times !== undefined && n + 1 < most) {
+        const more = this.#readMore(reader, batch, most - n - 1, this.#times);
+        if (more > 0) bytes += this.#times.loops.bytes;
+        n += more;
+      }
       this.#advance(reader);
     }
     this.stats.rxBytes += bytes;
@@ -261,9 +280,17 @@ class CapturePort implements PcapFilePort {
       const wallMs = this.#clock.wallMs();
       const ms = Math.floor(wallMs);
       const ns = Math.floor((wallMs - ms) * 1e6);
+      const asRun = times !== undefined && idx.buffer === this.#slab.buffer;
+      if (asRun) times.tellNow();
       try {
-        for (; done < n; done++) {
-          const i = idx[done];
+        while (done < n) {
+          if (asRun && writer !== undefined) {
+            const to = writer.writeRun(times.loops, batch, idx, done, n, times.received);
+            if (to > done) bytes += times.loops.bytes;
+            done = to;
+            if (done === n) break;
+          }
+          const i = idx[done++];
           const off = batch.off[i];
           const len = batch.len[i];
           if (times === undefined) writer?.writeInPlace(batch.u8, batch.view, off, len, ms, ns);
@@ -291,6 +318,19 @@ class CapturePort implements PcapFilePort {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** Adds frames that follow on the reader's and are like most, at most `room`. */
+  #readMore(reader: CaptureReader, batch: Batch, room: number, times: RoundTimes): number {
+    const { loops } = times;
+    loops.setLimit(this.#limitMs, this.#limitNs);
+    loops.setLatest(this.#latestMs, this.#latestNs);
+    const n = reader.readInto(loops, batch, room, this.id);
+    if (n === 0) return 0;
+    this.#latestMs = loops.latestMs;
+    this.#latestNs = loops.latestNs;
+    times.arrived(batch.count, this.#latestMs, this.#latestNs);
+    return n;
   }
 
   /** Copies the reader's frame into the region; returns its place, -1 when there is no room. */

@@ -17,7 +17,7 @@ export function applyReplayEvent(gateway: InlineGateway, event: ReplayEvent): vo
     apply(gateway, event.action);
   } catch (error) {
     if (!(error instanceof NearhopError)) throw error;
-    throw new NearhopError(error.code, `${event.place}: ${event.text}: ${error.message}`, {
+    throw new NearhopError(error.code, `${event.place()}: ${event.text}: ${error.message}`, {
       ...(error.hint === undefined ? {} : { hint: error.hint }),
       cause: error,
     });

@@ -84,7 +84,7 @@ export function openCapturePorts(
     outDir === undefined ? undefined : join(outDir, `${p.name}.pcap`),
   );
   if (outDir !== undefined) prepareOutput(outDir, inputs, outputs);
-  const times = config.ports.some((p) => p.fault !== undefined) ? undefined : new RoundTimes();
+  const times = config.ports.some((p) => p.fault !== undefined) ? undefined : new RoundTimes(slab);
   const inPlace = times !== undefined && !hasTags(config); // faults hold frames back
   const io = new PendingIo();
   const memories = new Map<string, CaptureMemory>();

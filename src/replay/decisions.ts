@@ -162,6 +162,7 @@ export class Decisions {
 
   /** A round is over: what of its packets ended in the gateway. */
   ended(batch: Batch): void {
+    if (!batch.marked) return;
     const { interfaces } = this.#gateway().plane;
     for (let i = 0; i < batch.count; i++) {
       const reason = batch.reason[i];

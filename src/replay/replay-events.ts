@@ -18,7 +18,7 @@ import { ipv4Field, macField, prefixField } from '../config/fields.ts';
 import { Locator, type Spot } from '../config/locate.ts';
 import { suggest } from '../config/nearest.ts';
 import { type ConfigPath, ConfigProblem, formatProblem } from '../config/problem.ts';
-import { yamlLibrary } from '../config/yaml.ts';
+import { yamlLibrary, yamlValue } from '../config/yaml.ts';
 import { MIGRATE_KINDS } from '../mobility/vm.ts';
 
 const SECOND_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -69,7 +69,7 @@ export interface ReplayEvent {
   /** The event in words. */
   readonly text: string;
   /** file:line:column, for messages. */
-  readonly place: string;
+  readonly place: () => string;
 }
 
 /** Reads the events of a file, in its order. Throws `replay-events` with every problem and its place. */
@@ -89,20 +89,26 @@ export function loadReplayEvents(file: string, config: Config): ReplayEvent[] {
 /** As `loadReplayEvents`, of a text. */
 export function parseReplayEvents(text: string, config: Config, file = '<events>'): ReplayEvent[] {
   const problems: ConfigProblem[] = [];
-  const document = yamlLibrary().parseDocument(text, { prettyErrors: false, logLevel: 'error' });
-  const locator = new Locator(file, text, document);
-  for (const error of document.errors) {
-    const place = locator.at(error.pos[0]);
-    problems.push(new ConfigProblem('error', 'replay-events', error.message, { place, path: [] }));
-  }
-  const problem = (path: ConfigPath, message: string, hint?: string, spot: Spot = 'value'): void => {
-    problems.push(
-      new ConfigProblem('error', 'replay-events', message, { place: locator.of(path, spot), path, hint }),
-    );
+  let opened: Document.Parsed | undefined;
+  const document = (): Document.Parsed => {
+    opened ??= yamlLibrary().parseDocument(text, { prettyErrors: false, logLevel: 'error' });
+    return opened;
   };
+  const locator = (): Locator => new Locator(file, text, document());
+  const problem = (path: ConfigPath, message: string, hint?: string, spot: Spot = 'value'): void => {
+    const place = locator().of(path, spot);
+    problems.push(new ConfigProblem('error', 'replay-events', message, { place, path, hint }));
+  };
+  let root = yamlValue(text);
+  if (root === undefined) {
+    for (const error of document().errors) {
+      const place = locator().at(error.pos[0]);
+      problems.push(new ConfigProblem('error', 'replay-events', error.message, { place, path: [] }));
+    }
+    root = rootOf(document());
+  }
   const events: ReplayEvent[] = [];
   if (problems.length === 0) {
-    const root: unknown = rootOf(document);
     if (!Array.isArray(root))
       problem([], 'the file is not a list', 'each event is a line that begins with "- "');
     else {
@@ -132,7 +138,7 @@ function parseEvent(
   i: number,
   config: Config,
   problem: (path: ConfigPath, message: string, hint?: string, spot?: Spot) => void,
-  locator: Locator,
+  locator: () => Locator,
 ): ReplayEvent | undefined {
   const keys = typeof row === 'object' && row !== null ? Object.keys(row) : [];
   const kind = KINDS.find((k) => keys.includes(k));
@@ -173,8 +179,11 @@ function parseEvent(
     );
     return undefined;
   }
-  const { line, column, file } = locator.of([i]);
-  return { time, action, text: describe(action), place: `${file}:${line}:${column}` };
+  const place = (): string => {
+    const { line, column, file } = locator().of([i]);
+    return `${file}:${line}:${column}`;
+  };
+  return { time, action, text: describe(action), place };
 }
 
 /** The name in an action that the config does not have. */
