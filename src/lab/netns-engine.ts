@@ -10,6 +10,7 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { NearhopError } from '../base/errors.ts';
+import { ask } from '../gateway/control-client.ts';
 import { frrFolders, startFrr } from './frr-node.ts';
 import {
   createLabState,
@@ -183,12 +184,23 @@ export async function nearhopUp(topology: Topology, node: LabNode, config?: stri
     exit = code;
   });
   child.unref();
-  for (const deadline = Date.now() + READY_MS; !existsSync(socket); ) {
+  for (const deadline = Date.now() + READY_MS; !(await answers(socket)); ) {
     if (exit !== undefined || Date.now() > deadline) {
       const said = readFileSync(log, 'utf8').trim().split('\n').slice(-LOG_LINES).join('\n');
       throw new NearhopError('lab-nearhop-failed', `Nearhop in node ${node.name} did not come up:\n${said}`);
     }
     await sleep(20);
+  }
+}
+
+/** The socket alone says too little: it is there a moment before somebody listens on it. */
+async function answers(socket: string): Promise<boolean> {
+  try {
+    await ask(socket, 'show.ports', {});
+    return true;
+  } catch (error) {
+    if (error instanceof NearhopError && error.code === 'gateway-not-running') return false;
+    throw error;
   }
 }
 
