@@ -11,7 +11,8 @@ import { VirtualClock } from '../../src/base/clock.ts';
 import { portId } from '../../src/base/ids.ts';
 import { Slab } from '../../src/base/slab.ts';
 import { CaptureMemory } from '../../src/pcap/capture-memory.ts';
-import { createPcapFilePort, RoundTimes } from '../../src/ports/pcap-file.ts';
+import { createPcapFilePort } from '../../src/ports/pcap-file.ts';
+import { RoundTimes } from '../../src/ports/round-times.ts';
 import { testFrame } from '../conformance/port-suite.ts';
 import { type BuiltFrame, buildPcap } from './capture-builder.ts';
 

@@ -12,8 +12,8 @@ import {
   createPcapFilePort,
   type PcapFilePort,
   type PcapFilePortOptions,
-  RoundTimes,
 } from '../../src/ports/pcap-file.ts';
+import { RoundTimes } from '../../src/ports/round-times.ts';
 import { expectFrames, type PortUnderTest, portSuite, testFrame } from '../conformance/port-suite.ts';
 import {
   type BuiltFrame,

@@ -16,8 +16,9 @@ import { CaptureMemory } from '../pcap/capture-memory.ts';
 import { AHEAD_LAP_BYTES } from '../pcap/capture-source.ts';
 import { PendingIo } from '../pcap/pending-io.ts';
 import { createFaultPort } from '../ports/fault.ts';
-import { createPcapFilePort, type PcapFilePort, RoundTimes } from '../ports/pcap-file.ts';
+import { createPcapFilePort, type PcapFilePort } from '../ports/pcap-file.ts';
 import type { Port } from '../ports/port.ts';
+import { RoundTimes } from '../ports/round-times.ts';
 
 export interface ReplayInput {
   /** Name of the port that the capture's frames come in by. */
