@@ -9,8 +9,11 @@ import { assert, NearhopError } from './errors.ts';
 export const HEADROOM = 128;
 /** Largest frame the data plane carries: a 64 KiB GSO frame with its Ethernet and VLAN headers. */
 export const FRAME_MAX = 65536 + 64;
-/** Bytes from the start of any frame, however short, that may be read: the last ones of the slab are never reserved. */
-export const READ_AHEAD = 64;
+/**
+ * Bytes from the start of any frame, however short, that may be read: a flow's ports lie at most 78 behind it. The last ones of the
+ * slab are never reserved.
+ */
+export const READ_AHEAD = 128;
 const PAGE = 4096;
 const WASM_PAGE = 65536;
 
