@@ -12,7 +12,6 @@ import {
   IPV4_MF,
   IPV4_TRUNCATED,
   ipv4Check,
-  ipv4CheckPlain,
   ipv4ChecksumField,
   ipv4DecrementTtl,
   ipv4Dst,
@@ -55,26 +54,6 @@ function withOptions(...options: number[]): Bytes {
   ipv4RefreshChecksum(bytes.view, 0);
   return bytes;
 }
-
-describe('ipv4CheckPlain', () => {
-  test('takes headers of 20 bytes that ipv4Check takes, and no others', () => {
-    const byte = fc.oneof(fc.constantFrom(0x45, 0x45, 0, 20, 28, 0xff), fc.integer({ min: 0, max: 255 }));
-    fc.assert(
-      fc.property(
-        fc.array(byte, { minLength: 60, maxLength: 60 }),
-        fc.nat(60),
-        fc.boolean(),
-        (bytes, len, sum) => {
-          const view = new DataView(Uint8Array.from(bytes).buffer);
-          if (sum && (bytes[0] & 15) === 5) ipv4RefreshChecksum(view, 0);
-          const total = ipv4Check(view, 0, len) === 20 ? ipv4TotalLen(view, 0) : -1;
-          expect(ipv4CheckPlain(view, 0, len)).toBe(total);
-        },
-      ),
-      { numRuns: 500, examples: [[[0x45, 0, 0, 28, ...new Array<number>(56).fill(1)], 60, true]] },
-    );
-  });
-});
 
 describe('ipv4Check', () => {
   const padded = (hex: string): Bytes => fromHex(hex.padEnd(hex.length + 2 * 115, '0'));

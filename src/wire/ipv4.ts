@@ -1,7 +1,7 @@
 // IPv4 header (RFC 791 §3.1). `ipv4Check` looks at a header once; then the accessors cannot fail. A forwarded packet is read
 // (addresses, TTL), has its TTL decremented with the checksum kept right, and goes on; a made one is written by `ipv4Emit`.
 
-import { checksum, fold16 } from '../base/checksum.ts';
+import { checksum } from '../base/checksum.ts';
 
 /** Bytes of a header without options. */
 export const IPV4_HLEN = 20;
@@ -49,24 +49,6 @@ export function ipv4Check(view: DataView, off: number, len: number): number {
   if (total < hlen || total > len) return IPV4_TRUNCATED;
   if (checksum(view, off, hlen) !== 0) return IPV4_BAD_CHECKSUM;
   return off + hlen;
-}
-
-/**
- * `ipv4Check` for the common header, of 20 bytes: returns the total length, or -1 for a longer header and for any fault.
- * Five words are read once each; a third of the time.
- */
-export function ipv4CheckPlain(view: DataView, off: number, len: number): number {
-  if (len < IPV4_HLEN) return -1;
-  const a = view.getInt32(off);
-  const total = a & 0xffff;
-  if (a >>> 24 !== 0x45 || total < IPV4_HLEN || total > len) return -1;
-  const b = view.getInt32(off + 4);
-  const c = view.getInt32(off + 8);
-  const d = view.getInt32(off + 12);
-  const e = view.getInt32(off + 16);
-  const high = (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16) + (e >>> 16);
-  const low = total + (b & 0xffff) + (c & 0xffff) + (d & 0xffff) + (e & 0xffff);
-  return fold16(high + low) === 0xffff ? total : -1;
 }
 
 /** Bytes of the header, 20 to 60. */
